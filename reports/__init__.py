@@ -1,0 +1,1 @@
+"""Verdicts, run records and their renderings; opens no connection."""

@@ -1,0 +1,1 @@
+"""What a compiled scenario runs on: virtual time, pseudo-terminals, a real bench."""
