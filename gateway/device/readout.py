@@ -1,0 +1,203 @@
+"""The read-out of one meter: reset, select, request, page by page (worked examples 10).
+
+A read-out never raises for what a meter does or fails to do: it returns the pages that came and
+says why it stopped. What they mean for flags and registers is `gateway.device.readings`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from gateway.device.link import ADDRESS_SELECTED, Answer, AnswerKind
+from gateway.device.sequences import Addressing, RequestMode, ResetMode, Step, readout_steps
+from gateway.mbus import telegram
+from gateway.mbus.address import SecondaryMask
+from gateway.mbus.pages import PageSequence, PageVerdict
+
+if TYPE_CHECKING:
+    from gateway.device.link import Link
+    from gateway.mbus.address import SecondaryAddress
+    from gateway.mbus.telegram import Telegram
+
+CI_SEND_DATA: Final = 0x51
+CI_APPLICATION_RESET: Final = 0x50
+
+#: Bits of MBUS_SELECTMASK: the part of the secondary address that becomes a wildcard.
+SELECT_ANY_SERIAL: Final = 1
+SELECT_ANY_MANUFACTURER: Final = 2
+SELECT_ANY_VERSION: Final = 4
+SELECT_ANY_MEDIUM: Final = 8
+
+#: Answers that are a meter's data: variable or fixed structure (MBDOC48 p.31).
+DATA_CI_FIELDS: Final = frozenset({0x72, 0x73, 0x76, 0x77, 0x78, 0x7A})
+#: RSP_UD with any combination of ACD and DFC (MBDOC48 p.23).
+RSP_UD_C_FIELDS: Final = frozenset({0x08, 0x18, 0x28, 0x38})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How one meter is called."""
+
+    addressing: Addressing
+    primary_address: int
+    mask: SecondaryMask | None
+    """What to select; None for primary addressing."""
+
+    @property
+    def a_field(self) -> int:
+        """The address of its requests."""
+        if self.addressing is Addressing.PRIMARY:
+            return self.primary_address
+        return ADDRESS_SELECTED
+
+
+@dataclass(frozen=True, slots=True)
+class ReadoutPlan:
+    """What chip.ini says about every read-out."""
+
+    reset_mode: ResetMode = ResetMode.STANDARD
+    request_mode: RequestMode = RequestMode.DEFAULT
+    freeze_first: bool = False
+    freeze_storage_number: int = 0
+    wakeup: bool = False
+    multipage_max: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """What one read-out brought.
+
+    `pages` is empty when no valid first telegram came. `complete` is True when the meter was
+    read to its end or to the configured limit; `limited` when that limit cut it short. `failure`
+    says why it stopped early, in words for the log.
+    """
+
+    pages: tuple[Telegram, ...]
+    complete: bool
+    limited: bool
+    failure: str
+
+
+def selection_mask(address: SecondaryAddress, select_mask: int) -> SecondaryMask:
+    """The mask that selects `address`, with the parts of MBUS_SELECTMASK wild (`SCAN-07`)."""
+    return SecondaryMask(
+        "FFFFFFFF" if select_mask & SELECT_ANY_SERIAL else address.identification_number,
+        0xFFFF if select_mask & SELECT_ANY_MANUFACTURER else address.manufacturer,
+        0xFF if select_mask & SELECT_ANY_VERSION else address.version,
+        0xFF if select_mask & SELECT_ANY_MEDIUM else address.medium,
+    )
+
+
+def freeze_record(storage_number: int) -> bytes:
+    """The no-data record that freezes into `storage_number` (`C-19`): DIF, DIFEs, VIF FE, VIFE 0B.
+
+    Raises ValueError beyond the 41 bits that a DIB can carry.
+    """
+    if not 0 <= storage_number < 1 << 41:
+        raise ValueError(f"storage number {storage_number} does not fit a data information block")
+    blocks = [(storage_number & 1) << 6]
+    rest = storage_number >> 1
+    while rest:
+        blocks.append(rest & 0x0F)
+        rest >>= 4
+    extended = [block | 0x80 for block in blocks[:-1]] + [blocks[-1]]
+    return bytes(extended) + b"\xfe\x0b"
+
+
+def judge_data(answer: Answer, target: Target) -> tuple[Telegram | None, str]:
+    """The telegram of an answer that is a meter's data, or None and the reason why it is not.
+
+    An error in a record does not make the telegram invalid; another meter's header does (`C-63`).
+    """
+    if answer.kind is not AnswerKind.FRAME or answer.frame is None:
+        return None, answer.reason or f"only {answer.kind.value}"
+    frame = answer.frame
+    if frame.c_field not in RSP_UD_C_FIELDS:
+        return None, f"C field {frame.c_field:02X} is not an answer"
+    if frame.ci_field not in DATA_CI_FIELDS:
+        return None, f"CI field {frame.ci_field:02X} carries no meter data"
+    if target.addressing is Addressing.PRIMARY and frame.a_field != target.primary_address:
+        return None, f"answer carries address {frame.a_field}, not {target.primary_address}"
+    decoded = telegram.decode(answer.data)
+    if target.mask is not None and not _lies_under(decoded, target.mask):
+        return None, "the header names another meter"
+    return decoded, ""
+
+
+def _lies_under(decoded: Telegram, mask: SecondaryMask) -> bool:
+    return decoded.header is None or mask.contains(decoded.header.address)
+
+
+async def read_meter(link: Link, plan: ReadoutPlan, target: Target) -> Readout:
+    """Read one meter with all its pages; raises only `LineError`."""
+    failure = await _prepare(link, plan, target)
+    if failure:
+        return Readout((), complete=False, limited=False, failure=failure)
+    sequence = PageSequence(plan.multipage_max)
+    verdict = PageVerdict.MORE
+    while verdict is PageVerdict.MORE:
+        verdict_or_failure = await _next_page(link, target, sequence)
+        if isinstance(verdict_or_failure, str):
+            pages = tuple(sequence.pages)
+            return Readout(pages, complete=False, limited=False, failure=verdict_or_failure)
+        verdict = verdict_or_failure
+    limited = verdict is PageVerdict.LIMIT
+    return Readout(tuple(sequence.pages), complete=True, limited=limited, failure="")
+
+
+async def _next_page(link: Link, target: Target, sequence: PageSequence) -> PageVerdict | str:
+    """One page, repeated at most MBUS_MAXRETRY times; a text says why there is none."""
+    reason = ""
+    for _ in range(link.settings.tries):
+        answer = await link.request(target.a_field, tries=1)
+        decoded, reason = judge_data(answer, target)
+        if decoded is not None:
+            verdict = sequence.receive(decoded)
+            if verdict is not PageVerdict.REPEAT:
+                link.took(target.a_field)
+                return verdict
+            reason = "the meter repeats the page before"
+        elif answer.kind is AnswerKind.BROKEN:
+            await link.settle(answer.request_end_ns)
+    return f"page {len(sequence.pages) + 1}: {reason}"
+
+
+async def _prepare(link: Link, plan: ReadoutPlan, target: Target) -> str:
+    """Everything before the first REQ_UD2; a text says why the meter cannot be asked."""
+    if plan.wakeup:
+        await link.reset_all()
+        await link.pause(link.settings.idle_ns)
+    steps = readout_steps(
+        plan.reset_mode, plan.request_mode, target.addressing, freeze_first=plan.freeze_first
+    )
+    for step in steps:
+        if step is Step.SELECT:
+            assert target.mask is not None, "secondary addressing comes with a mask"
+            answer = await link.select(target.mask)
+            if answer.kind is not AnswerKind.ACK:
+                return f"not selected: {answer.reason or answer.kind.value}"
+        else:
+            await send_step(link, step, target.a_field, plan.freeze_storage_number)
+    return ""
+
+
+async def send_step(link: Link, step: Step, a_field: int, freeze_storage_number: int = 0) -> None:
+    """Send one step that may stay unanswered (`C-18`, `C-19`)."""
+    if step is Step.NKE_FF:
+        await link.reset_all()
+    elif step is Step.NKE_FD:
+        await link.reset(ADDRESS_SELECTED)
+    elif step is Step.NKE_A:
+        await link.reset(a_field)
+    elif step is Step.APPRESET_FD:
+        await link.send_user_data(ADDRESS_SELECTED, CI_APPLICATION_RESET, b"", tries=1)
+    elif step is Step.GET_ALL:
+        await link.send_user_data(a_field, CI_SEND_DATA, b"\x7f\x7e")
+    elif step is Step.GET_GLOBAL:
+        await link.send_user_data(a_field, CI_SEND_DATA, b"\x7f")
+    elif step is Step.FREEZE:
+        record = freeze_record(freeze_storage_number)
+        await link.send_user_data(a_field, CI_SEND_DATA, record)
+    else:
+        raise AssertionError(f"{step} is not sent blindly")

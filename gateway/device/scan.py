@@ -1,0 +1,256 @@
+"""The search for meters: the conversation around the pure search (`SCAN-01` to `SCAN-06`).
+
+A probe is a selection; after a clean E5 the rest of the answer window is heard out, because a
+second meter may acknowledge later, then the data is requested once. What is garbled on the way
+counts as several meters, so narrower masks are asked. A meter counts as found when a whole,
+correct telegram came whose header lies under the mask; it is then selected by its own address, and
+one that does not answer to it is listed all the same and marked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, unique
+from typing import TYPE_CHECKING
+
+from gateway.device.link import ADDRESS_SELECTED, AnswerKind
+from gateway.device.readout import Readout, ReadoutPlan, Target, judge_data, read_meter, send_step
+from gateway.device.sequences import SCAN_STEPS, Addressing, ResetMode, Step
+from gateway.mbus.address import SecondaryAddress, SecondaryMask
+from gateway.mbus.search import DigitTreeSearch, Direction, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from gateway.device.link import Answer, Link
+    from gateway.mbus.telegram import Telegram
+    from gateway.runtime.port import Runtime
+
+
+@unique
+class SearchTiming(Enum):
+    """MBUS_SEARCHTIMING (`C-74`)."""
+
+    LITERAL = "LITERAL"
+    """MBUS_TIMEOUT and MBUS_MAXRETRY apply to every probe."""
+    ADAPTIVE = "ADAPTIVE"
+    """The answer window by the book; an empty mask is asked once on a quiet bus."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPlan:
+    """What chip.ini says about a scan."""
+
+    primary: bool = False
+    direction: Direction = Direction.FORWARD
+    mask: SecondaryMask = field(default_factory=lambda: SecondaryMask("FFFFFFFF", 0xFFFF, 0xFF, 0xFF))
+    timing: SearchTiming = SearchTiming.LITERAL
+    primary_start: int = 0
+    primary_final: int = 250
+    select_mask: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One meter found: how to call it from now on, and the telegram that proved it."""
+
+    address: SecondaryAddress
+    primary_address: int
+    addressing: Addressing
+    telegram: Telegram
+    selectable: bool = True
+    """False when the meter does not acknowledge the address that its own header reports."""
+
+
+@dataclass(slots=True)
+class ScanReport:
+    """What a scan did; durations in ns of bus time."""
+
+    found: int = 0
+    selects: int = 0
+    empties: int = 0
+    collisions: int = 0
+    unresolved: list[SecondaryMask] = field(default_factory=list)
+    duration_ns: int = 0
+    slowest_answer_ns: int = 0
+    """A meter that needs longer than this to answer cannot have been seen (`C-74`)."""
+
+
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    outcome: Outcome
+    found: Found | None = None
+
+
+class SecondaryScan:
+    """One secondary search over one link."""
+
+    def __init__(self, rt: Runtime, link: Link, plan: ScanPlan, reset_mode: ResetMode) -> None:
+        self._rt = rt
+        self._link = link
+        self._plan = plan
+        self._reset_mode = reset_mode
+        if plan.timing is SearchTiming.ADAPTIVE:
+            self._tries = 1
+            self._wait_ns = min(link.settings.first_byte_ns, link.answer_window_ns)
+        else:
+            self._tries = link.settings.tries
+            self._wait_ns = link.settings.first_byte_ns
+
+    async def run(self, on_found: Callable[[Found], Awaitable[bool]]) -> ScanReport:
+        """Search the whole space below the plan's mask; raises only `LineError`."""
+        started = self._rt.now()
+        for step in SCAN_STEPS[self._reset_mode]:
+            await send_step(self._link, step, ADDRESS_SELECTED)
+        search = DigitTreeSearch(self._plan.mask, self._plan.direction)
+        report = ScanReport(slowest_answer_ns=self._wait_ns)
+        seen: set[SecondaryAddress] = set()
+        while (mask := search.next_mask()) is not None:
+            probe = await self._probe(mask)
+            search.outcome(mask, probe.outcome)
+            if probe.found is not None and probe.found.address not in seen:
+                seen.add(probe.found.address)
+                report.found += 1
+                if not await on_found(probe.found):
+                    break
+            self._tell(search, mask, probe, report.found)
+        statistics = search.statistics
+        report.selects, report.empties = statistics.selects, statistics.empties
+        report.collisions, report.unresolved = statistics.collisions, search.unresolved
+        report.duration_ns = self._rt.now() - started
+        return report
+
+    def _tell(self, search: DigitTreeSearch, mask: SecondaryMask, probe: _Probe, n: int) -> None:
+        self._rt.log(
+            "scan.probe",
+            mask=mask.to_bytes().hex(),
+            number=mask.identification_number,
+            outcome=probe.outcome.value,
+            share=round(search.share_done, 8),
+            found=n,
+        )
+
+    async def _probe(self, mask: SecondaryMask) -> _Probe:
+        noise_before = self._link.heard_noise
+        self._link.heard_noise = False
+        answer = await self._link.select(mask, tries=self._tries, first_byte_ns=self._wait_ns)
+        if answer.kind is AnswerKind.SILENCE and (noise_before or self._link.heard_noise):
+            # Noise may have eaten the request or the acknowledgement: an empty mask counts only
+            # when it was asked on a quiet bus.
+            self._link.heard_noise = False
+            answer = await self._link.select(mask, tries=1, first_byte_ns=self._wait_ns)
+        if answer.kind is AnswerKind.SILENCE:
+            return _Probe(Outcome.EMPTY)
+        window_end = answer.request_end_ns + self._link.answer_window_ns
+        if answer.kind is not AnswerKind.ACK:
+            await self._link.settle(window_end)
+            return _Probe(Outcome.COLLISION)
+        if await self._link.listen(window_end):
+            await self._link.settle(window_end)
+            return _Probe(Outcome.COLLISION)
+        return await self._identify(mask)
+
+    async def _identify(self, mask: SecondaryMask) -> _Probe:
+        target = Target(Addressing.SECONDARY, 0, mask)
+        answer = await self._request()
+        decoded, reason = judge_data(answer, target)
+        if decoded is None or decoded.header is None:
+            self._rt.log("scan.garbled", mask=mask.to_bytes().hex(), reason=reason)
+            await self._link.settle(answer.request_end_ns + self._link.longest_answer_ns())
+            return _Probe(Outcome.COLLISION)
+        address = decoded.header.address
+        selectable = await self._selects(address)
+        if not selectable and not answer.verified and not await self._same_again(mask, answer):
+            return _Probe(Outcome.COLLISION)
+        primary_address = answer.frame.a_field if answer.frame is not None else 0
+        found = Found(address, primary_address, Addressing.SECONDARY, decoded, selectable)
+        return _Probe(Outcome.SINGLE, found)
+
+    async def _request(self) -> Answer:
+        answer = await self._link.request(ADDRESS_SELECTED, tries=1, first_byte_ns=self._wait_ns)
+        if answer.kind is AnswerKind.SILENCE:
+            # A single meter may have missed the request; two that cancel stay silent again.
+            answer = await self._link.request(
+                ADDRESS_SELECTED, tries=1, first_byte_ns=self._wait_ns
+            )
+        return answer
+
+    async def _selects(self, address: SecondaryAddress) -> bool:
+        mask = SecondaryMask(
+            address.identification_number, address.manufacturer, address.version, address.medium
+        )
+        answer = await self._link.select(mask, tries=2, first_byte_ns=self._wait_ns)
+        return answer.kind is AnswerKind.ACK
+
+    async def _same_again(self, mask: SecondaryMask, first: Answer) -> bool:
+        """Read again under the same mask where parity is unknown: a phantom does not repeat."""
+        selected = await self._link.select(mask, tries=2, first_byte_ns=self._wait_ns)
+        if selected.kind is not AnswerKind.ACK:
+            return False
+        again = await self._request()
+        target = Target(Addressing.SECONDARY, 0, mask)
+        decoded, _ = judge_data(again, target)
+        header = decoded.header if decoded is not None else None
+        before, _ = judge_data(first, target)
+        return (
+            header is not None
+            and before is not None
+            and before.header is not None
+            and header.address == before.header.address
+        )
+
+
+class PrimaryScan:
+    """A walk over the primary addresses (`SCAN-01`, `SCAN-02`, `C-60`)."""
+
+    def __init__(self, rt: Runtime, link: Link, plan: ScanPlan, reset_mode: ResetMode) -> None:
+        self._rt = rt
+        self._link = link
+        self._plan = plan
+        self._reset_mode = reset_mode
+
+    async def run(self, on_found: Callable[[Found], Awaitable[bool]]) -> ScanReport:
+        """Ask every address from start to final; raises only `LineError`."""
+        started = self._rt.now()
+        for step in SCAN_STEPS[self._reset_mode]:
+            if step is not Step.NKE_FF:
+                await send_step(self._link, step, ADDRESS_SELECTED)
+        report = ScanReport(slowest_answer_ns=self._link.settings.first_byte_ns)
+        for a_field in range(self._plan.primary_start, self._plan.primary_final + 1):
+            report.selects += 1
+            found = await self._probe(a_field)
+            if found is None:
+                report.empties += 1
+                continue
+            report.found += 1
+            if not await on_found(found):
+                break
+        report.duration_ns = self._rt.now() - started
+        return report
+
+    async def _probe(self, a_field: int) -> Found | None:
+        if not await self._anybody(a_field):
+            return None
+        target = Target(Addressing.PRIMARY, a_field, None)
+        plan = ReadoutPlan(reset_mode=self._reset_mode, multipage_max=1)
+        readout: Readout = await read_meter(self._link, plan, target)
+        if not readout.pages or readout.pages[0].header is None:
+            self._rt.log("scan.garbled", address=a_field, reason=readout.failure)
+            return None
+        first = readout.pages[0]
+        assert first.header is not None
+        return Found(first.header.address, a_field, Addressing.PRIMARY, first)
+
+    async def _anybody(self, a_field: int) -> bool:
+        """SND_NKE and REQ_UD2 in turn, until anything at all is heard."""
+        for number in range(self._link.settings.tries):
+            if number % 2 == 0 and self._reset_mode is not ResetMode.NONE:
+                answer = await self._link.reset(a_field)
+            else:
+                answer = await self._link.request(a_field, tries=1)
+            if answer.kind is not AnswerKind.SILENCE:
+                await self._link.settle(self._rt.now())
+                return True
+        return False
