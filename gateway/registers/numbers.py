@@ -7,7 +7,7 @@ rounded once, half to even; a fast way serves the numbers for which one rounding
 
 from __future__ import annotations
 
-from math import copysign, inf, ldexp
+from math import inf, ldexp
 from struct import Struct
 from typing import Final
 
@@ -55,19 +55,20 @@ def _nearest_exactly(integer: int, scale: int) -> float:
     """Round the rational number integer * 10**scale to 24 bits, half to even."""
     if integer == 0:
         return 0.0
+    sign = -1.0 if integer < 0 else 1.0
     # Digits within one of the truth (1233 / 4096 is log10 of 2): a foregone result costs nothing.
     order = (integer.bit_length() * 1233 >> 12) + scale
     if order > _ORDER_MAX:
-        return copysign(inf, integer)
+        return sign * inf
     if order < _ORDER_MIN:
-        return copysign(0.0, integer)
+        return sign * 0.0
     numerator, denominator = abs(integer), 1
     if scale >= 0:
         numerator *= 10**scale
     else:
         denominator = 10**-scale
     if numerator >= OVERFLOW * denominator:
-        return copysign(inf, integer)
+        return sign * inf
     exponent = numerator.bit_length() - denominator.bit_length() - SIGNIFICAND_BITS
     # The difference of the bit lengths is the exponent or one above it: 24 or 25 bits remain.
     if _quotient_bits(numerator, denominator, exponent) > SIGNIFICAND_BITS:
@@ -77,7 +78,7 @@ def _nearest_exactly(integer: int, scale: int) -> float:
     significand, rest = divmod(numerator, denominator)
     if 2 * rest > denominator or (2 * rest == denominator and significand & 1):
         significand += 1
-    return copysign(ldexp(significand, exponent), integer)
+    return sign * ldexp(significand, exponent)
 
 
 def _shifted(numerator: int, denominator: int, exponent: int) -> tuple[int, int]:
