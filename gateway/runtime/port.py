@@ -248,12 +248,20 @@ class Line(Protocol):
 class Stream(Protocol):
     """A byte stream (TCP, or its counterpart in memory)."""
 
-    async def read(self, limit: int) -> bytes:
-        """1 to `limit` bytes in any split; ``b""`` at the end of the stream."""
+    async def read(self, limit: int, *, until: int | None = None) -> bytes:
+        """1 to `limit` bytes in any split; ``b""`` at the end of the stream.
+
+        TimeoutError when nothing has come by the time `until` (ns); nothing is lost by it. Raises
+        ConnectionError when the peer broke off or this side was closed. One reader at a time.
+        """
         ...
 
     async def write(self, data: bytes) -> None:
-        """Queue `data`, waiting while the peer does not take it."""
+        """Queue `data`, waiting while the peer does not take it.
+
+        Raises ConnectionError once the peer is known to be gone: that may be later than the
+        write which was lost.
+        """
         ...
 
     async def write_eof(self) -> None:
