@@ -115,7 +115,7 @@ class SecondaryMask:
     """Whom a selection speaks to: a secondary address with wildcards (MBDOC48 p.64).
 
     F stands for any digit of the identification number; FF for any value of one whole byte of
-    manufacturer, version or medium. Nibble wildcards outside the identification number do not exist.
+    manufacturer, version or medium. Outside the identification number no nibble is a wildcard.
     """
 
     identification_number: str = WILD_NIBBLE * IDENTIFICATION_DIGITS
@@ -155,7 +155,8 @@ class SecondaryMask:
         )
 
     def __str__(self) -> str:
-        return f"{self.identification_number}/{self.manufacturer:04X}/{self.version:02X}/{self.medium:02X}"
+        rest = f"{self.manufacturer:04X}/{self.version:02X}/{self.medium:02X}"
+        return f"{self.identification_number}/{rest}"
 
 
 SecondaryMask.ANY = SecondaryMask()

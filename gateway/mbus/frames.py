@@ -9,9 +9,9 @@ control    ``68 03 03 68 C A CI CS 16``                        `LongFrame`, no d
 long       ``68 L L 68 C A CI data CS 16``                     `LongFrame`
 =========  ==================================================  ===================
 
-L = 3 + data bytes, CS = sum of everything from C to the last data byte, modulo 256 (MBDOC48 p.22).
-What the data mean is not known here (see `gateway.mbus.telegram`), nor is any time: how long to wait
-for `missing` bytes is the link's business.
+L = 3 + data bytes, CS = sum of everything from C to the last data byte, modulo 256 (MBDOC48
+p.22). What the data mean is not known here (see `gateway.mbus.telegram`), nor is any time: how long
+to wait for `missing` bytes is the link's business.
 """
 
 from __future__ import annotations
@@ -170,9 +170,9 @@ Frame = Ack | ShortFrame | LongFrame
 def missing(data: bytes) -> int:
     """Count the bytes that the frame which starts `data` still lacks, at the least.
 
-    0 means "stop reading": the frame is whole, or these bytes can never become one. Until the second
-    byte of a long frame tells its length the shortest one is assumed, so a reader that asks again
-    after each answer never waits for more than there is.
+    0 means "stop reading": the frame is whole, or these bytes can never become one. Until the
+    second byte of a long frame tells its length the shortest one is assumed, so a reader that asks
+    again after each answer never waits for more than there is.
     """
     if not data:
         return 1

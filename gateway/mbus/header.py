@@ -1,8 +1,8 @@
 """What stands between the CI field of an answer and its data records.
 
-The CI field decides (MBDOC48 p.31; the short forms as used by OMS): a header of twelve bytes, of four
-bytes, none, or the fixed data structure. Access number and status are single bytes and the same in
-both byte orders.
+The CI field decides (MBDOC48 p.31; the short forms are those of OMS meters): a header of twelve
+bytes, of four bytes, none, or the fixed data structure. Access number and status are single bytes
+and the same in both byte orders.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Header:
 
 
 def parse_long_header(data: bytes, *, msb_first: bool) -> Header:
-    """Read twelve bytes: ident. no., manufacturer, version, medium, access no., status, signature."""
+    """Read twelve bytes, identification number to configuration (MBDOC48 p.37)."""
     if msb_first:
         data = data[3::-1] + data[5:3:-1] + data[6:10] + data[11:9:-1]
     return Header(

@@ -57,7 +57,8 @@ class Medium(IntEnum):
     RADIO_CONVERTER_SYSTEM   = 54, "Radio converter (system side)"
     RADIO_CONVERTER_METER    = 55, "Radio converter (meter side)"
 
-    def __new__(cls, index: int, label: str) -> Medium:
+    def __new__(cls, index: int, label: str = "") -> Medium:
+        """Make a member that is its index and carries the manual's words."""
         member = int.__new__(cls, index)
         member._value_ = index
         member.label = label
@@ -161,7 +162,8 @@ class ValueType(IntEnum):
     TEMPERATURE_LIMIT          = 88, "Cold/Warm Temperature limit"
     CUMULATIVE_MAX_POWER       = 89, "Cumulative count max. power"
 
-    def __new__(cls, index: int, label: str) -> ValueType:
+    def __new__(cls, index: int, label: str = "") -> ValueType:
+        """Make a member that is its index and carries the manual's words."""
         member = int.__new__(cls, index)
         member._value_ = index
         member.label = label
@@ -225,7 +227,8 @@ class Unit(IntEnum):
     US_GALLON_PER_HOUR    = 46, "US gal/h", "US gallon per hour"
     DEGREE_FAHRENHEIT     = 47, "Degree F", "Degree Fahrenheit"
 
-    def __new__(cls, index: int, symbol: str, label: str) -> Unit:
+    def __new__(cls, index: int, symbol: str = "", label: str = "") -> Unit:
+        """Make a member that is its index and carries the manual's words."""
         member = int.__new__(cls, index)
         member._value_ = index
         member.symbol = symbol

@@ -6,8 +6,10 @@ at, ``0`` and ``1`` fixed bits, lower-case letters the bits that count within th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 RowT = TypeVar("RowT")
 EntryT = TypeVar("EntryT")

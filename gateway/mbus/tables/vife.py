@@ -1,7 +1,7 @@
 """Combinable VIFEs: what may follow a VIF and change its meaning, unit or value.
 
-MBDOC48 p.80-82 (codes 20-7F) and p.54 (record errors 00-1F in an answer). MBDOC48 leaves 12-14,
-1D-1F, 3D-3F reserved; they carry a name here because newer meters use them, and they never touch the
+Record errors (00-1F in an answer): MBDOC48 p.54; codes 20-7F: MBDOC48. It leaves 12-14, 1D-1F and
+3D-3F reserved; they carry a name here because newer meters use them, and they never touch the
 value. 3D says "not metric" without saying which unit: the unit is then unknown, not guessed.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum, auto, unique
 from typing import Final, NamedTuple
 
-from gateway.mbus.tables.manual import Unit as U
+from gateway.mbus.tables.manual import Unit
 from gateway.mbus.tables.row import expand
 from gateway.mbus.tables.vif import SECONDS_TO_DAYS
 
@@ -162,18 +162,18 @@ CONDUCTORS: Final = {0x01: "L1", 0x02: "L2", 0x03: "L3", 0x04: "neutral"}
 
 #: (unit of the VIF, what the VIFE combines it with) -> unit of the manual. 1 Wh per hour is 1 W.
 COMBINED_UNITS: Final = {
-    (U.CUBIC_METRE, Per.SECOND):       U.CUBIC_METRE_PER_SECOND,
-    (U.CUBIC_METRE, Per.MINUTE):       U.CUBIC_METRE_PER_MINUTE,
-    (U.CUBIC_METRE, Per.HOUR):         U.CUBIC_METRE_PER_HOUR,
-    (U.KILOGRAM,    Per.HOUR):         U.KILOGRAM_PER_HOUR,
-    (U.JOULE,       Per.SECOND):       U.WATT,
-    (U.JOULE,       Per.HOUR):         U.JOULE_PER_HOUR,
-    (U.WATT_HOUR,   Per.HOUR):         U.WATT,
-    (U.KILOVAR_HOUR, Per.HOUR):        U.KILOVAR,
-    (U.US_GALLON,   Per.SECOND):       U.US_GALLON_PER_SECOND,
-    (U.US_GALLON,   Per.MINUTE):       U.US_GALLON_PER_MINUTE,
-    (U.US_GALLON,   Per.HOUR):         U.US_GALLON_PER_HOUR,
-    (U.WATT,        Per.TIMES_SECOND): U.JOULE,
+    (Unit.CUBIC_METRE, Per.SECOND):       Unit.CUBIC_METRE_PER_SECOND,
+    (Unit.CUBIC_METRE, Per.MINUTE):       Unit.CUBIC_METRE_PER_MINUTE,
+    (Unit.CUBIC_METRE, Per.HOUR):         Unit.CUBIC_METRE_PER_HOUR,
+    (Unit.KILOGRAM,    Per.HOUR):         Unit.KILOGRAM_PER_HOUR,
+    (Unit.JOULE,       Per.SECOND):       Unit.WATT,
+    (Unit.JOULE,       Per.HOUR):         Unit.JOULE_PER_HOUR,
+    (Unit.WATT_HOUR,   Per.HOUR):         Unit.WATT,
+    (Unit.KILOVAR_HOUR, Per.HOUR):        Unit.KILOVAR,
+    (Unit.US_GALLON,   Per.SECOND):       Unit.US_GALLON_PER_SECOND,
+    (Unit.US_GALLON,   Per.MINUTE):       Unit.US_GALLON_PER_MINUTE,
+    (Unit.US_GALLON,   Per.HOUR):         Unit.US_GALLON_PER_HOUR,
+    (Unit.WATT,        Per.TIMES_SECOND): Unit.JOULE,
 }
 # fmt: on
 

@@ -1,0 +1,57 @@
+"""Which value the time points of a read-out belong to (C-58, MET-11).
+
+A plain time point (VIF 6C or 6D without VIFE) gives its time to all values of its storage number.
+A meter may send several for one storage number, e.g. the time of a maximum beside the time of
+reading: then the nearest kin wins (same function, tariff and subunit, then same function), and among
+equals the last one before the value, since a time point stands before what it belongs to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.mbus.record import DataRecord
+
+
+def assign_timestamps(records: Sequence[DataRecord]) -> None:
+    """Set `time_record` of every value of a read-out; give all pages of one meter joined in order.
+
+    `telegram.decode` does it for one telegram; a multi-telegram read-out does it again over all of
+    its records.
+    """
+    time_points = [(at, record) for at, record in enumerate(records) if record.gives_time]
+    for at, record in enumerate(records):
+        record.time_record = None
+        if time_points and not record.gives_time and record.vib:
+            record.time_record = _time_record(at, record, time_points)
+
+
+def _time_record(
+    at: int, record: DataRecord, time_points: Sequence[tuple[int, DataRecord]]
+) -> DataRecord | None:
+    same_storage = [
+        (_kinship(record, point), point_at < at, point_at if point_at < at else -point_at, point)
+        for point_at, point in time_points
+        if point.storage_number == record.storage_number
+    ]
+    if not same_storage:
+        return None
+    return max(same_storage, key=lambda candidate: candidate[:3])[3]
+
+
+def _kinship(record: DataRecord, point: DataRecord) -> int:
+    if record.function is not point.function:
+        return 0
+    same_part = (record.tariff, record.subunit) == (point.tariff, point.subunit)
+    return 2 if same_part else 1
+
+
+def serves_a_value(point: DataRecord, records: Sequence[DataRecord]) -> bool:
+    """Tell whether some value of the read-out carries this time point's time.
+
+    A time point that serves none stays a value of its own instead of being hidden (C-58).
+    """
+    return any(record.time_record is point for record in records)
