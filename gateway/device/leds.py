@@ -1,4 +1,4 @@
-"""The two indicators as a function of the device's state (manual 3.3, `LED-01`, `LED-02`, `C-56`)."""
+"""The two indicators as a function of the state (manual 3.3, `LED-01`, `LED-02`, `C-56`)."""
 
 from __future__ import annotations
 

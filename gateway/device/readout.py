@@ -126,7 +126,9 @@ def judge_data(answer: Answer, target: Target) -> tuple[Telegram | None, str]:
 
 
 def _lies_under(decoded: Telegram, mask: SecondaryMask) -> bool:
-    return decoded.header is None or mask.contains(decoded.header.address)
+    address = decoded.header.address if decoded.header is not None else None
+    # A short header names nobody; then only the selection says who answered.
+    return address is None or mask.contains(address)
 
 
 async def read_meter(link: Link, plan: ReadoutPlan, target: Target) -> Readout:

@@ -43,7 +43,9 @@ class ScanPlan:
 
     primary: bool = False
     direction: Direction = Direction.FORWARD
-    mask: SecondaryMask = field(default_factory=lambda: SecondaryMask("FFFFFFFF", 0xFFFF, 0xFF, 0xFF))
+    mask: SecondaryMask = field(
+        default_factory=lambda: SecondaryMask("FFFFFFFF", 0xFFFF, 0xFF, 0xFF)
+    )
     timing: SearchTiming = SearchTiming.LITERAL
     primary_start: int = 0
     primary_final: int = 250
@@ -76,6 +78,9 @@ class ScanReport:
     """A meter that needs longer than this to answer cannot have been seen (`C-74`)."""
 
 
+def address_of(telegram: Telegram | None) -> SecondaryAddress | None:
+    """The secondary address in a telegram's header; None where it carries none."""
+    return telegram.header.address if telegram is not None and telegram.header is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +161,11 @@ class SecondaryScan:
         target = Target(Addressing.SECONDARY, 0, mask)
         answer = await self._request()
         decoded, reason = judge_data(answer, target)
-        if decoded is None or decoded.header is None:
+        address = address_of(decoded)
+        if decoded is None or address is None:
             self._rt.log("scan.garbled", mask=mask.to_bytes().hex(), reason=reason)
             await self._link.settle(answer.request_end_ns + self._link.longest_answer_ns())
             return _Probe(Outcome.COLLISION)
-        address = decoded.header.address
         selectable = await self._selects(address)
         if not selectable and not answer.verified and not await self._same_again(mask, answer):
             return _Probe(Outcome.COLLISION)
@@ -191,15 +196,8 @@ class SecondaryScan:
             return False
         again = await self._request()
         target = Target(Addressing.SECONDARY, 0, mask)
-        decoded, _ = judge_data(again, target)
-        header = decoded.header if decoded is not None else None
-        before, _ = judge_data(first, target)
-        return (
-            header is not None
-            and before is not None
-            and before.header is not None
-            and header.address == before.header.address
-        )
+        address = address_of(judge_data(again, target)[0])
+        return address is not None and address == address_of(judge_data(first, target)[0])
 
 
 class PrimaryScan:
@@ -236,12 +234,11 @@ class PrimaryScan:
         target = Target(Addressing.PRIMARY, a_field, None)
         plan = ReadoutPlan(reset_mode=self._reset_mode, multipage_max=1)
         readout: Readout = await read_meter(self._link, plan, target)
-        if not readout.pages or readout.pages[0].header is None:
+        address = address_of(readout.pages[0] if readout.pages else None)
+        if address is None:
             self._rt.log("scan.garbled", address=a_field, reason=readout.failure)
             return None
-        first = readout.pages[0]
-        assert first.header is not None
-        return Found(first.header.address, a_field, Addressing.PRIMARY, first)
+        return Found(address, a_field, Addressing.PRIMARY, readout.pages[0])
 
     async def _anybody(self, a_field: int) -> bool:
         """SND_NKE and REQ_UD2 in turn, until anything at all is heard."""

@@ -1,0 +1,470 @@
+"""The device itself: what it does from start-up to the end, in one loop that owns the bus.
+
+One procedure holds the M-Bus: it takes commands (scan, read-out, save) and reads what is due,
+never both at once, so no lock guards the line. The Modbus server lives beside it and sees nothing
+but immutable register images (`C-12`). A bus that fails is an error state, not an end: the meters
+that were due are flagged, and the port is opened again later (`C-13` row 9).
+
+Watchdogs, users and the network services are not here yet; `Device.run` ends with STOP or REBOOT.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, unique
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.device import configuration as chip_ini
+from gateway.device import meter_list, plans
+from gateway.device.book import MeterBook
+from gateway.device.leds import LEDS, DeviceState, Leds
+from gateway.device.link import Link
+from gateway.device.readout import Readout, read_meter
+from gateway.device.scan import Found, PrimaryScan, ScanReport, SecondaryScan
+from gateway.device.sequences import RequestMode
+from gateway.modbus.session import Sessions
+from gateway.registers.image import RegisterImage, build
+from gateway.runtime.port import NS_PER_S, LineError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from gateway.device.book import ListedMeter
+    from gateway.device.configuration import Configuration
+    from gateway.runtime.port import Event, Line, Runtime, Server
+
+CHIP_INI: Final = "app/chip.ini"
+#: How long a bus that failed is left alone before the port is opened again.
+BUS_RETRY_NS: Final = 5 * NS_PER_S
+#: Commands that may wait for the bus at one time.
+COMMANDS_MAX: Final = 16
+#: Limit for giving line and listener back at the end.
+CLOSE_NS: Final = 5 * NS_PER_S
+
+
+@unique
+class Ending(Enum):
+    """Why a run of the device came to its end."""
+
+    STOP = "stop"
+    REBOOT = "reboot"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What is decided outside the device's own files: ports, addresses, the type plate."""
+
+    bus_url: str
+    modbus_host: str = "0.0.0.0"  # noqa: S104 - a gateway serves its whole network
+    modbus_port: int | None = None
+    """Port to listen on in place of MODBUS_NWPORT; 0 takes any free one."""
+    port_offset: int = 0
+    """Added to MODBUS_NWPORT, so that an unprivileged process can serve 502 as 1502."""
+    transport_delay_ns: int = 0
+    """What the way to the bus may add to an answer: 0 on a line of the runtime's own clock."""
+    serial_number: int = 75907
+    unit_loads: int = 80
+
+
+@dataclass(slots=True)
+class Command:
+    """Something asked of the device; `done` is set once `result` or `error` stands."""
+
+    name: str
+    action: Callable[[], Coroutine[Any, Any, Any]]
+    done: Event
+    result: Any = None
+    error: OSError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BusFigures:
+    """What the master has done on the bus since the start."""
+
+    telegrams_sent: int = 0
+    passes: int = 0
+    scans: int = 0
+    last_scan: ScanReport | None = None
+
+
+@dataclass(slots=True)
+class _Bus:
+    line: Line | None = None
+    link: Link | None = None
+    retry_ns: int = 0
+    sent_before: int = 0
+    figures: BusFigures = field(default_factory=BusFigures)
+
+
+class Device:
+    """One run of the gateway, from power-on to STOP or REBOOT."""
+
+    def __init__(self, rt: Runtime, wiring: Wiring) -> None:
+        self._rt = rt
+        self._wiring = wiring
+        self._commands = rt.queue(COMMANDS_MAX)
+        self._bus = _Bus()
+        self._server: Server | None = None
+        self._ending: Ending | None = None
+        self._last_readout = 0
+        self.configuration: Configuration = chip_ini.Configuration()
+        self.book = MeterBook()
+        self.state = DeviceState.STOPPED
+        self.sessions: Sessions | None = None
+        self.image: RegisterImage = self._build(None)
+
+    # --- Start and end ------------------------------------------------------------------------
+
+    async def run(self) -> Ending:
+        """Start up, serve until a command ends it, give everything back.
+
+        Raises OSError when the Modbus port cannot be bound.
+        """
+        self._enter(DeviceState.STARTING)
+        self._load()
+        try:
+            await self._start_services()
+            self._startup(5, "main application")
+            self._enter(DeviceState.RUNNING)
+            while self._ending is None:
+                await self._turn()
+        finally:
+            with self._rt.shield(CLOSE_NS):
+                await self._close()
+            self._enter(DeviceState.STOPPED)
+        return self._ending
+
+    def _startup(self, step: int, text: str) -> None:
+        self._rt.log("gateway.startup", step=step, text=text)
+
+    def _load(self) -> None:
+        self._startup(1, "network settings are the host's")
+        self._startup(2, "no service needs device keys")
+        self._startup(3, "system time is the host's")
+        storage = self._rt.storage
+        if not storage.exists(CHIP_INI):
+            storage.replace(CHIP_INI, chip_ini.factory_chip_ini(self._wiring.unit_loads).encode())
+        self.configuration, complaints = chip_ini.load(storage.read(CHIP_INI))
+        for complaint in complaints:
+            self._rt.log("config.complaint", file=CHIP_INI, text=str(complaint))
+        path = self.list_path
+        if storage.exists(path):
+            try:
+                meters, complaints = meter_list.load(storage.read(path))
+            except meter_list.MeterListError as error:
+                # The file stays as it is: a repair by hand must not find it overwritten.
+                self._rt.log("config.complaint", file=path, text=str(error))
+                self.book.file_is_unreadable = True
+            else:
+                self.book.load(meters, self._rt.now())
+                for complaint in complaints:
+                    self._rt.log("config.complaint", file=path, text=str(complaint))
+        self._publish()
+
+    @property
+    def list_path(self) -> str:
+        """Path of the meter list in the device's storage (METER_STAT_CONFIG)."""
+        return self.configuration.meter_stat_config.lstrip("/")
+
+    async def _start_services(self) -> None:
+        configuration = self.configuration
+        self.sessions = Sessions(
+            lambda: self.image,
+            plans.identification(self._wiring.unit_loads),
+            limits=plans.limits(configuration),
+            log=self._rt.log,
+            debug=bool(configuration.modbus_debugout),
+        )
+        if configuration.modbus_enable:
+            address = (self._wiring.modbus_host, self._modbus_port())
+            self._server = await self._rt.serve_stream(address, self.sessions.opened)
+            host, port = self._server.address
+            self._startup(4, f"Modbus TCP on {host}:{port}")
+        else:
+            self._startup(4, "Modbus is disabled (MODBUS_ENABLE=0)")
+
+    def _modbus_port(self) -> int:
+        if self._wiring.modbus_port is not None:
+            return self._wiring.modbus_port
+        return self.configuration.modbus_nwport + self._wiring.port_offset
+
+    @property
+    def modbus_address(self) -> tuple[str, int] | None:
+        """Host and port of the Modbus server; None before it listens or where it is disabled."""
+        return None if self._server is None else self._server.address
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            await self._server.close()
+            self._server = None
+        await self._close_bus()
+
+    # --- The loop -----------------------------------------------------------------------------
+
+    async def submit(self, name: str, action: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Queue `action` for the bus and wait for its result; raises the OSError that it raised."""
+        command = Command(name, action, self._rt.event())
+        await self._commands.put(command)
+        await command.done.wait()
+        if command.error is not None:
+            raise command.error
+        return command.result
+
+    def end(self, ending: Ending) -> None:
+        """Leave the loop at its next turn; what is under way is finished first."""
+        self._ending = ending
+
+    async def _turn(self) -> None:
+        """One command, or one pass over what is due, or a wait for either."""
+        command = await self._next_command(self._next_due())
+        if command is not None:
+            await self._execute(command)
+            return
+        due = self.book.due(self._rt.now())
+        if due and self._ending is None:
+            await self.read_out(due)
+
+    def _next_due(self) -> int:
+        due = self.book.next_due()
+        if self._bus.link is None:
+            return max(due, self._bus.retry_ns)
+        return due
+
+    async def _next_command(self, due: int) -> Command | None:
+        if due <= self._rt.now() and not len(self._commands):
+            return None
+        try:
+            with self._rt.deadline(due):
+                return await self._commands.get()
+        except TimeoutError:
+            return None
+
+    async def _execute(self, command: Command) -> None:
+        try:
+            command.result = await command.action()
+        except OSError as error:
+            command.error = error
+        finally:
+            command.done.set()
+
+    def _enter(self, state: DeviceState) -> None:
+        if state is self.state:
+            return
+        before, self.state = LEDS[self.state], state
+        self._rt.log("gateway.state", value=state.value)
+        after = LEDS[state]
+        if after.act is not before.act:
+            self._rt.log("gateway.led.act", value=after.act.value)
+        if after.st is not before.st:
+            self._rt.log("gateway.led.st", value=after.st.value)
+
+    @property
+    def leds(self) -> Leds:
+        """ACT and ST."""
+        return LEDS[self.state]
+
+    # --- The bus ------------------------------------------------------------------------------
+
+    @property
+    def figures(self) -> BusFigures:
+        """What the master has done on the bus."""
+        return self._bus.figures
+
+    @property
+    def telegrams_sent(self) -> int:
+        """Telegrams that the master has sent since the start."""
+        link = self._bus.link
+        return self._bus.sent_before + (link.sent if link is not None else 0)
+
+    async def _open_bus(self) -> Link:
+        if self._bus.link is not None:
+            return self._bus.link
+        if not self.configuration.mbus_enable:
+            raise LineError("the M-Bus interface is disabled (MBUS_ENABLE=0)")
+        line_format = plans.line_format(self.configuration)
+        line = await self._rt.open_line(self._wiring.bus_url, line_format)
+        settings = plans.link_settings(self.configuration, self._wiring.transport_delay_ns)
+        self._bus.line = line
+        self._bus.link = Link(self._rt, line, settings)
+        self._rt.log("bus.opened", url=self._wiring.bus_url, baudrate=line_format.baudrate)
+        return self._bus.link
+
+    async def _close_bus(self) -> None:
+        bus = self._bus
+        if bus.link is not None:
+            bus.sent_before += bus.link.sent
+        line, bus.line, bus.link = bus.line, None, None
+        if line is not None:
+            await line.close()
+
+    async def _on_bus(
+        self, state: DeviceState, conversation: Callable[[Link], Awaitable[None]]
+    ) -> None:
+        """Hold `conversation` on the bus in `state`; a failing line is closed, told and raised."""
+        try:
+            link = await self._open_bus()
+            self._enter(state)
+            await conversation(link)
+        except LineError as error:
+            self._rt.log("bus.failed", text=str(error))
+            self._bus.retry_ns = self._rt.now() + BUS_RETRY_NS
+            await self._close_bus()
+            self._enter(DeviceState.ERROR if self.configuration.mbus_enable else self.state)
+            raise
+        self._enter(DeviceState.RUNNING)
+
+    # --- Read-out -----------------------------------------------------------------------------
+
+    async def read_out(self, meters: list[ListedMeter]) -> None:
+        """One pass over `meters`; those that the bus keeps us from reading are flagged."""
+        self._rt.log("gateway.readout", value="running", meters=len(meters))
+        left = list(meters)
+
+        async def conversation(link: Link) -> None:
+            while left and self._ending is None:
+                await self._read_one(link, left[0])
+                self._publish()
+                del left[0]
+
+        try:
+            await self._on_bus(DeviceState.READOUT, conversation)
+        except LineError:
+            for meter in left:
+                self._unreadable(meter)
+        for meter in meters:
+            self.book.schedule(meter, self._rt.now(), self.configuration.meter_time)
+        self._last_readout = self._rt.unix_time()
+        figures = self._bus.figures
+        self._bus.figures = BusFigures(
+            self.telegrams_sent, figures.passes + 1, figures.scans, figures.last_scan
+        )
+        self._publish()
+        self._rt.log("gateway.readout", value="done")
+
+    async def _read_one(self, link: Link, meter: ListedMeter) -> None:
+        target = plans.target(self.configuration, meter.entry)
+        readout = await read_meter(link, plans.readout_plan(self.configuration), target)
+        if readout.pages and self.book.fill(meter, readout, self.configuration):
+            self._save_list()
+        self.book.take(meter, readout, self._rt.unix_time(), self.configuration)
+        self._tell(meter, readout.failure)
+
+    def _unreadable(self, meter: ListedMeter) -> None:
+        self.book.take(
+            meter,
+            Readout((), complete=False, limited=False, failure="the bus is not available"),
+            self._rt.unix_time(),
+            self.configuration,
+        )
+        self._tell(meter, "the bus is not available")
+
+    def _tell(self, meter: ListedMeter, failure: str) -> None:
+        reading = meter.reading
+        self._rt.log(
+            "meter.read",
+            serial=meter.identification_number,
+            manufacturer=meter.entry.manufacturer,
+            version=meter.entry.version,
+            medium=meter.entry.medium,
+            flags=reading.flags,
+            values=[[value.integer, value.scale, value.unit] for value in reading.values],
+            failure=failure,
+        )
+
+    # --- Scan ---------------------------------------------------------------------------------
+
+    async def scan(self) -> ScanReport:
+        """Search the bus, append what is new to the list, give registers where asked.
+
+        Known meters stay as they are (`SCAN-02`). Raises `LineError` when the bus fails; what was
+        found until then is kept.
+        """
+        reports: list[ScanReport] = []
+
+        async def conversation(link: Link) -> None:
+            reports.append(await self._scan_on(link))
+
+        self._rt.log("gateway.scan", value="running")
+        outcome = "failed"
+        try:
+            await self._on_bus(DeviceState.SCAN, conversation)
+            outcome = "done"
+        finally:
+            if self.configuration.mbus_scanmode in plans.ALLOCATING_SCAN_MODES:
+                self.allocate()
+            self._save_list()
+            self._publish()
+            self._rt.log("gateway.scan", value=outcome, meters=len(self.book.meters))
+        figures = self._bus.figures
+        self._bus.figures = BusFigures(
+            self.telegrams_sent, figures.passes, figures.scans + 1, reports[0]
+        )
+        return reports[0]
+
+    async def _scan_on(self, link: Link) -> ScanReport:
+        plan = plans.scan_plan(self.configuration)
+        reset_mode = plans.readout_plan(self.configuration).reset_mode
+
+        async def on_found(found: Found) -> bool:
+            return await self._found(link, found)
+
+        search = PrimaryScan if plan.primary else SecondaryScan
+        return await search(self._rt, link, plan, reset_mode).run(on_found)
+
+    async def _found(self, link: Link, found: Found) -> bool:
+        known = self.book.find(found.address)
+        self._rt.log(
+            "meter.found",
+            serial=found.address.identification_number,
+            manufacturer=found.address.manufacturer,
+            version=found.address.version,
+            medium=found.address.medium,
+            known=known is not None,
+            selectable=found.selectable,
+        )
+        if known is None:
+            meter = self.book.append(found, self._rt.now())
+            self.book.fill(meter, await self._whole(link, found, meter), self.configuration)
+            self._publish()
+        limit = self.configuration.meter_maxdevicecount
+        return limit == 0 or len(self.book.meters) < limit
+
+    async def _whole(self, link: Link, found: Found, meter: ListedMeter) -> Readout:
+        """The read-out that makes the list: the probe's own answer where that is already all."""
+        plan = plans.readout_plan(self.configuration)
+        plain = plan.request_mode is RequestMode.DEFAULT and not plan.freeze_first
+        if plain and not found.telegram.more_records_follow:
+            return Readout((found.telegram,), complete=True, limited=False, failure="")
+        return await read_meter(link, plan, plans.target(self.configuration, meter.entry))
+
+    # --- List and image -----------------------------------------------------------------------
+
+    def allocate(self) -> list[str]:
+        """Give every listed entry its registers (`C-67`); returns what did not fit, in words."""
+        texts = self.book.allocate(plans.layout(self.configuration))
+        for text in texts:
+            self._rt.log("config.complaint", file=self.list_path, text=text)
+        self._publish()
+        return texts
+
+    def save(self) -> None:
+        """Write the meter list; raises OSError when the storage is full."""
+        self._save_list()
+
+    def _save_list(self) -> None:
+        if self.book.file_is_unreadable:
+            self._rt.log(
+                "config.complaint",
+                file=self.list_path,
+                text="not written: the file on disk does not parse and is left for repair",
+            )
+            return
+        self._rt.storage.replace(self.list_path, meter_list.save(self.book.entries()))
+
+    def _publish(self) -> None:
+        self.image = self._build(self.image)
+
+    def _build(self, previous: RegisterImage | None) -> RegisterImage:
+        gateway = plans.gateway_entry(self._wiring.serial_number, self._last_readout)
+        layout = plans.layout(self.configuration)
+        return build(gateway, self.book.published(), layout=layout, previous=previous)

@@ -1,0 +1,180 @@
+"""What a read-out means for one meter: its values, their times, and the flags (`C-13`, `C-14`).
+
+Everything here is a pure step from the state before and the pages that came to the state after.
+The truth table of flags is worked examples 9; values that did not come keep what they had.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from gateway.mbus.coding import Form, Function
+from gateway.mbus.tables.manual import Unit
+from gateway.mbus.timestamps import assign_timestamps, serves_a_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gateway.device.readout import Readout
+    from gateway.mbus.record import DataRecord
+    from gateway.mbus.telegram import Telegram
+
+#: Bits of a meter's flags (`REG-M`, +8).
+FLAG_NOT_READ: Final = 1
+FLAG_NOT_ALL_UPDATED: Final = 2
+FLAGS_UNREAD: Final = FLAG_NOT_READ | FLAG_NOT_ALL_UPDATED
+
+#: Records that carry no value of their own.
+_NOT_VALUES: Final = frozenset({Function.MANUFACTURER_SPECIFIC, Function.MORE_RECORDS_FOLLOW})
+
+
+@dataclass(frozen=True, slots=True)
+class ValueKey:
+    """What tells one value of a meter from the others, in the words of the meter list."""
+
+    description: str
+    valuetype: str
+    storagenum: int
+    tariff: int
+
+
+@dataclass(frozen=True, slots=True)
+class ValueReading:
+    """The last reading of one value; `integer` x 10^`scale` is in `unit` (index of manual 6.2).
+
+    `time` is the unix time that the meter gave to the value, 0 for none. `text` is what a person
+    is shown for a value that is no number; `fresh` is False where the last read-out brought none.
+    """
+
+    integer: int = 0
+    scale: int = 0
+    unit: int = 0
+    time: int = 0
+    text: str | None = None
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """The state of one meter: flags, unix time of the last valid first telegram, its values."""
+
+    flags: int = FLAGS_UNREAD
+    time: int = 0
+    limited: bool = False
+    values: tuple[ValueReading, ...] = ()
+    failure: str = "never read"
+
+
+#: The names of the list file for the function field (manual 9.4).
+VALUE_TYPES: Final = {
+    Function.INSTANTANEOUS: "instantaneous",
+    Function.MAXIMUM: "maximum",
+    Function.MINIMUM: "minimum",
+    Function.ERROR_STATE: "errorstate",
+}
+
+
+def key_of(record: DataRecord) -> ValueKey:
+    """The key by which `record` is found again in later telegrams."""
+    return ValueKey(
+        record.coding.value_type.label,
+        VALUE_TYPES.get(record.function, "instantaneous"),
+        record.storage_number,
+        record.tariff,
+    )
+
+
+def records_of(pages: Iterable[Telegram]) -> list[DataRecord]:
+    """All records of a read-out in the order of the wire, each with its time assigned (`C-58`)."""
+    records = [record for page in pages for record in page.records]
+    assign_timestamps(records)
+    return records
+
+
+def listed_records(records: Sequence[DataRecord], *, show_timestamps: bool) -> list[DataRecord]:
+    """The records that become values, in the order of the telegram (`MET-09`, `MET-11`).
+
+    A plain time point that gave its time to another value is hidden (`C-58`), unless
+    MUC_SHOWTIMESTAMPENTRIES is set.
+    """
+    values = [record for record in records if record.function not in _NOT_VALUES]
+    if show_timestamps:
+        return values
+    return [
+        record for record in values if not (record.gives_time and serves_a_value(record, values))
+    ]
+
+
+def take_record(record: DataRecord) -> ValueReading | None:
+    """What `record` publishes (`C-14`); None when it does not count as a reading.
+
+    Text, no data and an invalid date count as updated with the integer 0; what cannot be decoded,
+    NaN and a record error keep the old reading (worked examples 9, rows 5 and 6).
+    """
+    if record.coding.form is Form.INSTANT:
+        unix_time = record.unix_time
+        integer = 0 if unix_time is None else unix_time
+        return ValueReading(integer, 0, Unit.UTC, 0, record.value or "No Data", fresh=True)
+    if record.error is not None:
+        return None
+    if record.integer is not None:
+        time = record.timestamp or 0
+        return ValueReading(record.integer, record.scale, record.unit, time, fresh=True)
+    if record.value is not None:
+        return ValueReading(0, 0, Unit.NONE, 0, record.value, fresh=True)
+    return ValueReading(0, record.scale, record.unit, 0, "No Data", fresh=True)
+
+
+def next_reading(
+    before: MeterReading,
+    keys: Sequence[ValueKey],
+    active: Sequence[bool],
+    readout: Readout,
+    unix_time: int,
+    *,
+    cut: bool,
+) -> MeterReading:
+    """The state after `readout`; `keys` and `active` are the listed values in list order.
+
+    `cut` says that the list itself was cut by a value limit, which shows as "*" like a reached
+    page limit (row 7).
+    """
+    if not readout.pages:
+        values = tuple(replace(value, fresh=False) for value in before.values)
+        return replace(before, flags=FLAGS_UNREAD, values=values, failure=readout.failure)
+    values = _matched(before, keys, records_of(readout.pages))
+    complete = all(
+        value.fresh for value, is_active in zip(values, active, strict=True) if is_active
+    )
+    updated = complete and readout.complete
+    return MeterReading(
+        flags=0 if updated else FLAG_NOT_ALL_UPDATED,
+        time=unix_time,
+        limited=cut or readout.limited,
+        values=values,
+        failure=readout.failure or ("" if complete else "a listed value did not come"),
+    )
+
+
+def _matched(
+    before: MeterReading, keys: Sequence[ValueKey], records: Iterable[DataRecord]
+) -> tuple[ValueReading, ...]:
+    """For each listed value the next record of its key, or the reading that it had."""
+    waiting: defaultdict[ValueKey, list[DataRecord]] = defaultdict(list)
+    for record in records:
+        if record.function not in _NOT_VALUES:
+            waiting[key_of(record)].append(record)
+    values = []
+    for number, key in enumerate(keys):
+        candidates = waiting[key]
+        taken = take_record(candidates.pop(0)) if candidates else None
+        values.append(taken if taken is not None else _kept(before, number))
+    return tuple(values)
+
+
+def _kept(before: MeterReading, number: int) -> ValueReading:
+    if number < len(before.values):
+        return replace(before.values[number], fresh=False)
+    return ValueReading()
