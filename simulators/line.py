@@ -1,0 +1,208 @@
+"""The two-wire bus in virtual time: who talks when, and who hears what.
+
+The two directions are two different quantities, voltage from the master and current from the slaves
+(MBDOC48 p.14-15): slaves never hear each other, and a master hears slaves even while it talks. The
+bus is half duplex by the discipline of its members; what the discipline forbids is not forbidden
+here, it has its consequences: a slave that is talking misses a request, and slaves that talk at
+once are heard as the AND of their bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from simpy.events import Event, EventPriority
+
+from simulators import frames
+from simulators.characters import (
+    Format,
+    Transmission,
+    bit_ticks,
+    to_ns,
+    to_ticks,
+)
+from simulators.receiver import Receiver
+
+if TYPE_CHECKING:
+    import simpy
+
+#: A pause inside a frame after which a slave waits for a new start. MBDOC48 p.21 allows none; the
+#: 33 bits of p.26 are the idle time that begins a new telegram.
+PAUSE_BITS: Final = 33
+
+#: Behind everything else of the same instant: what happens at a limit is in time.
+_LATE: Final = EventPriority(2)
+
+
+class Late(Event):
+    """A SimPy event that happens at a given time, as the last thing of its instant."""
+
+    def __init__(self, env: simpy.Environment, at_ns: int, callback: Callable[[], None]) -> None:
+        super().__init__(env)
+        self._ok = True
+        self._value = None
+        self.callbacks.append(lambda _event: callback())
+        env.schedule(self, _LATE, max(0, at_ns - now_ns(env)))
+
+
+def now_ns(env: simpy.Environment) -> int:
+    """Virtual time as the integer that it is; a float would mean that somebody cheated."""
+    now = env.now
+    assert isinstance(now, int), "time is an integer count of ns"
+    return now
+
+
+def call_at(env: simpy.Environment, at_ns: int, callback: Callable[[], None]) -> None:
+    """Let `callback` be called at `at_ns`, or in this instant if that has passed."""
+    timeout = env.timeout(max(0, at_ns - now_ns(env)))
+    timeout.callbacks.append(lambda _event: callback())
+
+
+class Heard:
+    """One frame that slaves heard complete and without faults; times in ticks."""
+
+    __slots__ = ("data", "end", "start")
+
+    def __init__(self, data: bytes, start: int, end: int) -> None:
+        self.data = data
+        self.start = start
+        self.end = end
+
+
+class SlaveEar:
+    """What slaves of one character format make of the master's voltage: frames.
+
+    A character with a fault, or a pause inside a frame, spoils the frame; a start that cannot be
+    one is passed over. What remains incomplete waits for its rest.
+    """
+
+    def __init__(self, form: Format) -> None:
+        self._receiver = Receiver(form)
+        self._pause = PAUSE_BITS * form.bit_ticks
+        self._buffer = bytearray()
+        self._times: list[tuple[int, int]] = []
+
+    def hear(self, transmission: Transmission) -> list[Heard]:
+        """Take what the master is going to say, and find the frames that it completes."""
+        self._receiver.add([transmission])
+        found = list[Heard]()
+        for burst, begin in list(self._receiver.unread()):
+            faulty = {index for index, _ in burst.faults}
+            for index in range(begin, len(burst.data)):
+                times = burst.ticks(index)
+                if self._times and times[0] - self._times[-1][1] > self._pause:
+                    self._forget()
+                if index in faulty:
+                    self._forget()
+                    continue
+                self._buffer.append(burst.data[index])
+                self._times.append(times)
+                if frame := self._complete():
+                    found.append(frame)
+            self._receiver.take(len(burst.data) - begin, to_ns(burst.close))
+        return found
+
+    def _complete(self) -> Heard | None:
+        """The frame that the buffer now holds, taken out of it; starts that lead nowhere go."""
+        while self._buffer:
+            length = frames.frame_length(bytes(self._buffer[:4]))
+            if length is None:
+                del self._buffer[0], self._times[0]
+                continue
+            if length == 0 or length > len(self._buffer):
+                return None
+            heard = Heard(
+                bytes(self._buffer[:length]), self._times[0][0], self._times[length - 1][1]
+            )
+            del self._buffer[:length], self._times[:length]
+            return heard
+        return None
+
+    def _forget(self) -> None:
+        self._buffer.clear()
+        self._times.clear()
+
+
+#: Called when slaves have heard a frame, at the end of its last stop bit.
+FrameHandler = Callable[[Heard], None]
+#: Called when transmissions of slaves have been put on the line, before any of them begins.
+Listener = Callable[[Sequence[Transmission]], None]
+
+
+class Bus:
+    """The pair of wires, with one format for all slaves.
+
+    `on_frame` is called with every frame that slaves hear; it answers by `answer`. `master_sent`
+    is called with every transmission of the master when its last stop bit has left.
+    """
+
+    def __init__(self, env: simpy.Environment, baudrate: int) -> None:
+        self.env = env
+        #: Character format of the slaves: 8E1 (MBDOC48 p.21).
+        self.format = Format(baudrate)
+        self.bit = bit_ticks(baudrate)
+        self.on_frame: FrameHandler | None = None
+        self.master_sent: Callable[[Transmission], None] | None = None
+        self._ear = SlaveEar(self.format)
+        self._listeners: list[Listener] = []
+        self._talking: list[Transmission] = []
+        self._free = 0
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Hear the slaves from now on; returns the function that ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def send(self, sender: str, data: bytes, form: Format) -> int:
+        """Let the master talk, as soon as it has finished what it is saying.
+
+        Returns the time (ns) at which the last stop bit will have left.
+        """
+        start = max(self._free, to_ticks(now_ns(self.env)))
+        transmission = Transmission(sender, data, start, form)
+        self._free = transmission.end
+        end = to_ns(transmission.end)
+        if self.master_sent is not None:
+            notify = self.master_sent
+            call_at(self.env, end, lambda: notify(transmission))
+        for heard in self._ear.hear(transmission):
+            self._deliver(heard)
+        return end
+
+    def _deliver(self, heard: Heard) -> None:
+        """Hand a frame to the slaves at the end of its last stop bit."""
+        if self.on_frame is not None:
+            handler = self.on_frame
+            call_at(self.env, to_ns(heard.end), lambda: handler(heard))
+
+    def answer(self, transmissions: Sequence[Transmission]) -> None:
+        """Put what slaves are going to say on the line; all listeners learn of it at once."""
+        if transmissions:
+            self._talking = [item for item in self._talking if not self._over(item)]
+            self._talking.extend(transmissions)
+            for listener in tuple(self._listeners):
+                listener(transmissions)
+
+    def talking(self, since: int, until: int) -> set[str]:
+        """The slaves that talk at some moment between two times (ticks)."""
+        return {item.sender for item in self._talking if item.start < until and item.end > since}
+
+    def overlapping(self, transmission: Transmission) -> list[Transmission]:
+        """Everything of other senders that is on the line together with `transmission`."""
+        return [
+            item
+            for item in self._talking
+            if item is not transmission
+            and item.start < transmission.end
+            and item.end > transmission.start
+        ]
+
+    def _over(self, transmission: Transmission) -> bool:
+        """Whether nothing that still matters can overlap with it."""
+        return to_ns(transmission.end) + self._memory_ns < now_ns(self.env)
+
+    @property
+    def _memory_ns(self) -> int:
+        """How long an ended transmission is remembered: the longest frame (MBDOC48 p.22-23)."""
+        return to_ns(frames.FRAME_LENGTH_MAX * self.format.character_ticks)

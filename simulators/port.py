@@ -1,0 +1,133 @@
+"""The master's port on a simulated bus, in virtual time.
+
+Structurally the `Line` of the device's runtime port, without naming it: the classes of the result
+and of the error are handed in by whoever opens the port. A read costs one timer, not an event per
+character; when somebody begins to talk, the read is planned again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+
+from simulators.characters import Fault, Format, Transmission, bit_ticks
+from simulators.line import Bus, Late
+from simulators.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+#: Character formats of a serial port that the simulated line can carry.
+_DATA_BITS: Final = 8
+_PARITIES: Final = "NEOMS"
+
+
+class Received(NamedTuple):
+    """What one `SimulatedPort.receive` heard, where the opener wants no class of its own."""
+
+    data: bytes
+    faults: tuple[tuple[int, Fault], ...] | None
+    first_ns: int | None
+    last_ns: int | None
+
+
+R = TypeVar("R")
+
+
+class SimulatedPort(Generic[R]):
+    """A serial port of the master; `rt` is the runtime whose tasks call it.
+
+    `rt` gives ``now()``, ``event()`` and, as ``line_error``, the class of the error by which a
+    line fails. `line_format` has ``baudrate``, ``data_bits``, ``parity`` (whose ``value`` is
+    pyserial's letter) and ``stop_bits``. `received` makes the result from data, faults, first_ns
+    and last_ns; `fault` makes the fault of a character from 1 (parity), 2 (framing) or 3.
+    """
+
+    def __init__(
+        self,
+        rt: Any,
+        bus: Bus,
+        line_format: Any,
+        *,
+        received: Callable[..., R] = Received,  # type: ignore[assignment]
+        fault: Callable[[int], Any] = Fault,
+    ) -> None:
+        self._rt = rt
+        self._bus = bus
+        self._received = received
+        self._fault = fault
+        self._error: type[OSError] = getattr(rt, "line_error", OSError)
+        self._wake = rt.event()
+        self._format = line_format
+        self._receiver = Receiver(self._character_format(line_format))
+        self._leave: Callable[[], None] | None = bus.listen(self._heard)
+
+    @property
+    def format(self) -> Any:
+        """The format in force, as it was given."""
+        return self._format
+
+    async def write(self, data: bytes) -> int:
+        """Send `data`; returns the time (ns) at which its last stop bit has left."""
+        self._check_open()
+        end = self._bus.send("master", data, self._receiver.format)
+        sent = self._rt.event()
+        Late(self._bus.env, end, sent.set)
+        await sent.wait()
+        return end
+
+    async def receive(self, missing: Callable[[bytes], int], *, by: int, gap: int) -> R:
+        """Listen for one answer: until it is complete, or a silence, or nothing by `by`."""
+        while True:
+            self._check_open()
+            now = self._rt.now()
+            reading = self._receiver.plan(missing, by=by, gap=gap)
+            if reading.at_ns <= now:
+                self._receiver.take(len(reading.data), now)
+                faults = tuple((index, self._fault(what)) for index, what in reading.faults)
+                return self._received(
+                    data=reading.data,
+                    faults=faults,
+                    first_ns=reading.first_ns,
+                    last_ns=reading.last_ns,
+                )
+            self._wake.clear()
+            Late(self._bus.env, reading.at_ns, self._wake.set)
+            await self._wake.wait()
+
+    def flush(self) -> bytes:
+        """Forget, and return, the characters that have arrived and were not received."""
+        return self._receiver.flush(self._rt.now())
+
+    async def set_format(self, line_format: Any) -> None:
+        """Change the character format; a character that is arriving just now is lost."""
+        self._check_open()
+        form = self._character_format(line_format)
+        self._receiver.set_format(form, self._rt.now())
+        self._format = line_format
+
+    async def close(self) -> None:
+        """Give the port back; a pending `receive` ends with the line's error."""
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
+            self._wake.set()
+
+    def _heard(self, transmissions: Sequence[Transmission]) -> None:
+        """Slaves are going to talk: whoever waits must plan again."""
+        self._receiver.add(transmissions)
+        self._wake.set()
+
+    def _check_open(self) -> None:
+        if self._leave is None:
+            raise self._error("the port is closed")
+
+    def _character_format(self, line_format: Any) -> Format:
+        """The format in our terms; the line's error for what no M-Bus line can be set to."""
+        parity = getattr(line_format.parity, "value", line_format.parity)
+        if line_format.data_bits != _DATA_BITS or parity not in _PARITIES:
+            raise self._error(f"the simulated line carries 8 data bits, got {line_format}")
+        try:
+            bit_ticks(line_format.baudrate)
+        except ValueError as error:
+            raise self._error(str(error)) from error
+        return Format(line_format.baudrate, parity, line_format.stop_bits)

@@ -1,0 +1,212 @@
+"""A receiver on the simulated line: collects transmissions, hands out characters in order.
+
+It knows the future as far as it is decided: what was put on the line will arrive unless somebody
+else speaks into it. So a reader can compute when its read will end and set one timer, and compute
+again when a transmission is added; characters are exact although hardly any event happens. Pure:
+no clock, no SimPy; time is an argument.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from simulators.characters import Fault, Format, Transmission, receive, to_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+#: Characters that wait to be read before the oldest are lost, like the 4 KiB of a serial driver.
+UNREAD_CHARACTERS_MAX: Final = 4096
+
+
+class Burst:
+    """Transmissions that touch each other, and the characters that a receiver makes of them.
+
+    A lone transmission in the receiver's own format needs no bits: its characters are its data.
+    """
+
+    __slots__ = ("_times", "_width", "close", "data", "faults", "transmissions")
+
+    def __init__(self, transmissions: list[Transmission], form: Format) -> None:
+        self.transmissions = transmissions
+        self._width = form.character_ticks
+        first = transmissions[0]
+        if len(transmissions) == 1 and first.format == form:
+            self.data = first.data
+            self.faults: tuple[tuple[int, Fault], ...] = ()
+            self._times: list[tuple[int, int]] | None = None
+            self.close = first.end
+            return
+        heard = receive(transmissions, form)
+        self.data = bytes(character.byte for character in heard)
+        self.faults = tuple((n, item.fault) for n, item in enumerate(heard) if item.fault)
+        self._times = [(character.start, character.end) for character in heard]
+        # The receiver may still be busy with a character when the last sender has fallen silent.
+        ends = [item.end for item in transmissions]
+        self.close = max(ends + [character.end for character in heard[-1:]])
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether the characters follow each other without a pause and as they were sent."""
+        return self._times is None
+
+    def ticks(self, index: int) -> tuple[int, int]:
+        """Start of character `index` and end of its stop bit."""
+        if self._times is not None:
+            return self._times[index]
+        only = self.transmissions[0]
+        start = only.start + index * self._width
+        return start, start + self._width
+
+    def start_ns(self, index: int) -> int:
+        """When character `index` begins."""
+        return to_ns(self.ticks(index)[0])
+
+    def end_ns(self, index: int) -> int:
+        """When the stop bit of character `index` ends."""
+        return to_ns(self.ticks(index)[1])
+
+
+class Reading(NamedTuple):
+    """How a read will end as things stand: when, with how many characters and which.
+
+    `at_ns` lies in the future until that moment has come; `faults` index into `data`.
+    """
+
+    at_ns: int
+    data: bytes
+    faults: tuple[tuple[int, Fault], ...]
+    first_ns: int | None
+    last_ns: int | None
+
+
+class Receiver:
+    """The characters that one listener hears, in order, each taken once."""
+
+    def __init__(self, form: Format) -> None:
+        self.format = form
+        #: Characters thrown away because nobody read them.
+        self.lost = 0
+        self._bursts: list[Burst] = []
+        self._taken = 0
+
+    def add(self, transmissions: Iterable[Transmission]) -> None:
+        """Put `transmissions` on the line; none may begin before a time already read."""
+        new = sorted(transmissions, key=lambda item: item.start)
+        if self._bursts and new and new[0].start < self._bursts[-1].close:
+            # Half-read bursts are worked out anew as a whole: cut in two they would decode
+            # differently. What has been taken stays as it was, for it lies in the past.
+            known = [item for burst in self._bursts for item in burst.transmissions]
+            new = sorted(known + new, key=lambda item: item.start)
+            self._bursts.clear()
+        self._bursts.extend(_bursts(new, self.format))
+        self._limit()
+
+    def set_format(self, form: Format, now_ns: int) -> None:
+        """Listen in another format from now on; what is on the line already is lost."""
+        self.flush(now_ns)
+        self.format = form
+        self._bursts.clear()
+        self._taken = 0
+
+    def unread(self) -> Iterator[tuple[Burst, int]]:
+        """The bursts with characters to come, each with the index of its first unread one."""
+        skip = self._taken
+        for burst in self._bursts:
+            if skip < len(burst.data):
+                yield burst, skip
+            skip = max(0, skip - len(burst.data))
+
+    def next_end_ns(self) -> int | None:
+        """When the next unread character will be complete; None if none is on its way."""
+        for burst, index in self.unread():
+            return burst.end_ns(index)
+        return None
+
+    def take(self, count: int, now_ns: int) -> None:
+        """Consume `count` characters, and forget the bursts that nobody can speak into any more."""
+        self._taken += count
+        while self._bursts and self._taken >= len(self._bursts[0].data):
+            if to_ns(self._bursts[0].close) > now_ns:
+                return
+            self._taken -= len(self._bursts.pop(0).data)
+
+    def flush(self, now_ns: int) -> bytes:
+        """Consume, and return, every character that is complete by now."""
+        data = bytearray()
+        for burst, begin in self.unread():
+            complete = sum(burst.end_ns(n) <= now_ns for n in range(begin, len(burst.data)))
+            data += burst.data[begin : begin + complete]
+        self.take(len(data), now_ns)
+        return bytes(data)
+
+    def plan(self, missing: Callable[[bytes], int], *, by: int, gap: int) -> Reading:
+        """How a read that begins now will end, if nobody speaks any more (times in ns).
+
+        It ends with the character after which ``missing(data)`` is 0, or `gap` ns behind a
+        character that no other one follows, or at `by` if nothing has begun by then. A character
+        that begins exactly at a limit is in time.
+        """
+        data, faults = b"", list[tuple[int, Fault]]()
+        first = last = None
+        wanted = missing(data)
+        for burst, index in self.unread():
+            while index < len(burst.data):
+                begins = burst.start_ns(index)
+                if last is None and begins > by:
+                    return Reading(by, b"", (), None, None)
+                if last is not None and begins - last > gap:
+                    return Reading(last + gap, data, tuple(faults), first, last)
+                end = index + _run(burst, index, wanted)
+                faults += [
+                    (n - index + len(data), what) for n, what in burst.faults if index <= n < end
+                ]
+                data += burst.data[index:end]
+                first = burst.end_ns(index) if first is None else first
+                index, last = end, burst.end_ns(end - 1)
+                wanted = missing(data)
+                if wanted == 0:
+                    return Reading(last, data, tuple(faults), first, last)
+        if last is None:
+            return Reading(by, b"", (), None, None)
+        return Reading(last + gap, data, tuple(faults), first, last)
+
+    def _limit(self) -> None:
+        """Lose the oldest bursts that nobody has read, beyond the limit."""
+        waiting = sum(len(burst.data) for burst in self._bursts)
+        while waiting > UNREAD_CHARACTERS_MAX and len(self._bursts) > 1:
+            dropped = len(self._bursts.pop(0).data)
+            self.lost += dropped - min(self._taken, dropped)
+            self._taken = max(0, self._taken - dropped)
+            waiting -= dropped
+
+
+def _run(burst: Burst, index: int, wanted: int) -> int:
+    """How many characters from `index` on can be taken at a stroke: at least one.
+
+    Inside an undisturbed transmission there are no pauses, so all that the framing still wants may
+    be taken together; elsewhere each character may be the last before a gap.
+    """
+    if not burst.undisturbed:
+        return 1
+    return max(1, min(wanted, len(burst.data) - index))
+
+
+def _bursts(transmissions: list[Transmission], form: Format) -> Iterator[Burst]:
+    """Group `transmissions`, in the order of their start, by what the receiver cannot tell apart.
+
+    A transmission belongs to the burst before it when it begins while a sender still talks or the
+    receiver is still busy with a character.
+    """
+    group = list[Transmission]()
+    end = 0
+    for transmission in transmissions:
+        if group and transmission.start >= end:
+            burst = Burst(group, form)
+            if transmission.start >= burst.close:
+                yield burst
+                group, end = [], 0
+        group.append(transmission)
+        end = max(end, transmission.end)
+    if group:
+        yield Burst(group, form)

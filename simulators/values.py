@@ -1,0 +1,193 @@
+"""Values of meters as pure functions of virtual time.
+
+A function, not a process: silent time costs nothing, a value can be asked for at any moment in any
+order, and a checker that knows the moment knows the truth. Chance enters by a key: the same key and
+the same step give the same number, whatever else happens in the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+NS_PER_S: Final = 1_000_000_000
+#: What a value function gives: a raw number, a real, a text, or a moment of the meter's clock.
+Value = int | Decimal | str | date
+ValueFunction = Callable[[int], Value]
+
+_UNITS_NS: Final = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": NS_PER_S,
+    "min": 60 * NS_PER_S,
+    "h": 3600 * NS_PER_S,
+    "d": 86_400 * NS_PER_S,
+}
+_DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|min|h|d)\s*")
+_NUMBER: Final = r"0[xX][0-9a-fA-F]+|-?\d+"
+_EXPRESSION: Final = re.compile(
+    rf"\s*(?P<start>{_NUMBER})\s*"
+    rf"((?P<sign>[+-])\s*((?P<step>{_NUMBER})\s*\*\s*)?t\s*/\s*(?P<every>.+?))?\s*"
+)
+#: The word for "what the meter's clock says".
+CLOCK: Final = "clock"
+
+
+def duration_ns(text: object) -> int:
+    """A duration such as '250 ms', '5 s' or '40 min' in whole ns; ValueError otherwise."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        msg = f"want a duration such as '250 ms', '5 s' or '40 min', got {text!r}"
+        raise ValueError(msg)
+    return int(Decimal(match[1]) * _UNITS_NS[match[2]])
+
+
+#: A duration in a document; an int is one that has been read already, in ns.
+Duration = Annotated[
+    int,
+    BeforeValidator(duration_ns),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? ?(ns|us|ms|s|min|h|d)$"}),
+]
+
+
+def _bounds(value: object) -> object:
+    """One number for a fixed start, two for one that is drawn from between them."""
+    if isinstance(value, list | tuple):
+        if len(value) != 2 or not all(isinstance(item, int) for item in value):
+            msg = "want a whole number or two, [lowest, highest]"
+            raise ValueError(msg)
+        if value[0] > value[1]:
+            msg = f"the lowest start {value[0]} is above the highest, {value[1]}"
+            raise ValueError(msg)
+        return tuple(value)
+    return (value, value)
+
+
+Bounds = Annotated[
+    tuple[int, int],
+    BeforeValidator(_bounds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer"},
+                {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+            ]
+        }
+    ),
+]
+
+
+class Moving(BaseModel):
+    """A value that moves: a counter (`start`, `add`, `every`) or one that hovers (`around`, …).
+
+    All numbers are raw: what the record carries, before its scale. A counter is at `start` at time
+    0 and gains `add` evenly over each `every`. A hovering value is drawn anew every `every`, evenly
+    between `around - jitter` and `around + jitter`. `start` and `around` may be ``[lowest,
+    highest]``: each meter then draws its own. With `decimals` the number is divided by
+    10**decimals, for the coding real32.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    start: Bounds | None = None
+    add: int = 1
+    around: Bounds | None = None
+    jitter: int = Field(default=0, ge=0)
+    every: Duration = Field(default=NS_PER_S, gt=0)
+    decimals: int = Field(default=0, ge=0, le=9)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Moving:
+        if (self.start is None) == (self.around is None):
+            msg = "want either 'start' (a counter) or 'around' (a value that hovers)"
+            raise ValueError(msg)
+        return self
+
+    def function(self, key: str) -> ValueFunction:
+        """The value over time for the meter and record that `key` names."""
+        low, high = self.start or self.around or (0, 0)
+        base = low + _draw(f"{key}/start", high - low + 1)
+        every, decimals = self.every, self.decimals
+        if self.start is not None:
+            add = self.add
+            return lambda ns: _scaled(base + add * ns // every, decimals)
+        spread = 2 * self.jitter + 1
+        low = base - self.jitter
+        return lambda ns: _scaled(low + _draw(f"{key}/{ns // every}", spread), decimals)
+
+
+def _scaled(number: int, decimals: int) -> int | Decimal:
+    """`number` / 10**decimals, exactly."""
+    return Decimal(number).scaleb(-decimals) if decimals else number
+
+
+def _draw(key: str, count: int) -> int:
+    """A number from 0 to count - 1 that depends on `key` alone."""
+    if count <= 1:
+        return 0
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") % count
+
+
+def _branch(value: object) -> str:
+    """The branch of `ValueSpec` that `value` belongs to."""
+    return "moving" if isinstance(value, dict | Moving) else "fixed"
+
+
+#: A value in a document: fixed, or moving.
+ValueSpec = Annotated[
+    Annotated[Moving, Tag("moving")]
+    | Annotated[Any, Tag("fixed"), WithJsonSchema({"type": ["number", "string"]})],
+    Discriminator(_branch),
+]
+
+
+def whole_number(text: str) -> Moving | int:
+    """A number or an expression ``A + N * t / DURATION`` as written in a document.
+
+    ``"0x00000000FFFFFFFF + t / 100 ms"`` counts up by one every 100 ms from 2**32 - 1. Raises
+    ValueError.
+    """
+    match = _EXPRESSION.fullmatch(text)
+    if match is None:
+        msg = f"want a whole number or an expression such as '1000 + 5 * t / 1 h', got {text!r}"
+        raise ValueError(msg)
+    start = int(match["start"], 0)
+    if match["sign"] is None:
+        return start
+    step = int(match["step"] or "1", 0) * (-1 if match["sign"] == "-" else 1)
+    return Moving(start=(start, start), add=step, every=duration_ns(match["every"]))
+
+
+def clock(epoch: datetime, offset_ns: int = 0) -> ValueFunction:
+    """What a meter's clock shows: `epoch` at time 0 of the simulation, plus `offset_ns`."""
+    return lambda ns: epoch + timedelta(microseconds=(ns + offset_ns) // 1000)
+
+
+def moment(value: object) -> datetime:
+    """A date and time as written in a document, in UTC; ValueError otherwise."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    msg = f"want a date such as 2026-10-31 or the word {CLOCK!r}, got {value!r}"
+    raise ValueError(msg)
