@@ -2,7 +2,7 @@
 
 A plain time point (VIF 6C or 6D without VIFE) gives its time to all values of its storage number.
 A meter may send several for one storage number, e.g. the time of a maximum beside the time of
-reading: then the nearest kin wins (same function, tariff and subunit, then same function), and among
+reading: then the nearest kin wins (same function, tariff and subunit, then same function), and of
 equals the last one before the value, since a time point stands before what it belongs to.
 """
 
