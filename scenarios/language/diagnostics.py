@@ -1,4 +1,4 @@
-"""Complaints about a scenario file: code, place, source line, caret and, where there is one, the fix.
+"""Complaints about a scenario file: code, place, source line, caret and, if known, the fix.
 
 All complaints of a file are given at once, in the order of the file. The text form is made for a
 terminal, ``json`` for editors, ``github`` for annotations of a pull request.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, unique
-from typing import Final
+from typing import Final, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 #: A source line longer than this is cut round the place that matters.
 SOURCE_COLUMNS_MAX: Final = 110

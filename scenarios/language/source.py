@@ -9,8 +9,7 @@ under the very word.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TYPE_CHECKING
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -18,6 +17,9 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from scenarios.language.diagnostics import Diagnostic, Place, ScenarioError, Severity
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Keys and indices that lead from the top of the document to a part of it.
 Location = Sequence[str | int]
