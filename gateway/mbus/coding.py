@@ -16,8 +16,7 @@ from gateway.mbus.structure import (
     DATA_FIELD_LVAR,
     DATA_SIZES,
     DIF_MORE_RECORDS,
-    EXTENSION,
-    VIF_PLAIN_TEXT,
+    is_plain_text,
     text_of,
 )
 from gateway.mbus.tables.manual import Unit, ValueType
@@ -80,7 +79,8 @@ class Coding:
     The value is raw x 10^`scale` + `addend`, in `unit`. `size` is the number of data bytes, -1 for
     LVAR. `record_error` is what a VIFE of the codes 01-1C complains of, "" if nothing.
     `gives_time` marks the plain time point whose time belongs to the values of its storage number
-    (C-58). `qualifiers` are words of the VIFEs for the description.
+    (C-58). `qualifiers` are words of the VIFEs for the description. `msb_first` = mode 2, the most
+    significant byte of data and text comes first.
     """
 
     dib: bytes
@@ -99,6 +99,7 @@ class Coding:
     gives_time: bool = False
     qualifiers: tuple[str, ...] = ()
     plain_text: bytes | None = None
+    msb_first: bool = False
 
 
 @dataclass(slots=True)
@@ -114,13 +115,15 @@ class _Meaning:
     qualifiers: list[str] = field(default_factory=list)
 
 
-def build_coding(dib: bytes, vib: bytes, *, text_is_last: bool = False) -> Coding:
+def build_coding(
+    dib: bytes, vib: bytes, *, text_is_last: bool = False, msb_first: bool = False
+) -> Coding:
     """Work out one coding; `vib` may be empty (global readout without a VIF)."""
     dif = dib[0]
     storage_number, tariff, subunit = _dife_numbers(dib)
     meaning = _read_vib(vib, text_is_last=text_is_last)
     plain_text = None
-    if vib and vib[0] & ~EXTENSION == VIF_PLAIN_TEXT:
+    if is_plain_text(vib):
         plain_text = text_of(vib, 0, text_is_last=text_is_last)
     data_field = dif & DATA_FIELD
     return Coding(
@@ -140,6 +143,7 @@ def build_coding(dib: bytes, vib: bytes, *, text_is_last: bool = False) -> Codin
         gives_time=len(vib) == 1 and vib[0] in _DATE_PRIMARY,
         qualifiers=tuple(meaning.qualifiers),
         plain_text=plain_text,
+        msb_first=msb_first,
     )
 
 
@@ -205,7 +209,7 @@ def _look_up(vib: bytes, *, text_is_last: bool) -> tuple[Vif, bytes]:
     if vib[0] == VIF_FD:
         return FD[vib[1] & _CODE], vib[2:]
     chain = vib[1:]
-    if vib[0] & ~EXTENSION == VIF_PLAIN_TEXT:
+    if is_plain_text(vib):
         text = text_of(vib, 0, text_is_last=text_is_last)
         chain = vib[1 : len(vib) - len(text) - 1] if text_is_last else vib[2 + len(text) :]
     return PRIMARY[vib[0] & _CODE], chain
@@ -284,8 +288,8 @@ def add(one: Scaled, other: Scaled) -> Scaled:
     return Scaled(total, scale)
 
 
-def text_of_coding(coding: Coding, *, msb_first: bool) -> str | None:
+def text_of_coding(coding: Coding) -> str | None:
     """Read the plain text of a coding; in mode 2 it is sent first character first."""
     if coding.plain_text is None:
         return None
-    return read_text(coding.plain_text[::-1] if msb_first else coding.plain_text)
+    return read_text(coding.plain_text[::-1] if coding.msb_first else coding.plain_text)

@@ -41,7 +41,7 @@ def decode_line(line: str) -> Telegram:
 def _not_hexadecimal(line: str) -> FrameError:
     for offset, character in enumerate(line):
         if not character.isspace() and character not in "0123456789abcdefABCDEF":
-            got = f"{ascii(character)} as character {offset + 1}"
+            got = f"{character!a} as character {offset + 1}"
             return FrameError(offset, "hexadecimal digits", got)
     return FrameError(len(line), "two hexadecimal digits for each byte", "an odd digit")
 

@@ -44,20 +44,19 @@ def parse_fixed(
         identification_number=identification_from_bytes(identification),
         medium=int(MEDIA[medium]),
     )
-    first = _counter_coding(data[6] & UNIT_MASK, header.status)
+    first = _counter_coding(data[6] & UNIT_MASK, header.status, msb_first=msb_first)
     second_unit = data[7] & UNIT_MASK
     if second_unit == UNIT_LIKE_COUNTER_1:
         second = replace(first, storage_number=1)
     else:
-        second = _counter_coding(second_unit, header.status)
+        second = _counter_coding(second_unit, header.status, msb_first=msb_first)
     counters = ((first, 8), (second, 12))
     return header, tuple(
-        DataRecord(coding, data[at : at + COUNTER_SIZE], offset + at, msb_first=msb_first)
-        for coding, at in counters
+        DataRecord(coding, data[at : at + COUNTER_SIZE], offset + at) for coding, at in counters
     )
 
 
-def _counter_coding(unit: int, status: int) -> Coding:
+def _counter_coding(unit: int, status: int, *, msb_first: bool) -> Coding:
     """Say what one counter is: status bit 0 tells BCD from binary, bit 1 now from a due date."""
     entry = UNITS[unit]
     return Coding(
@@ -70,4 +69,5 @@ def _counter_coding(unit: int, status: int) -> Coding:
         value_type=entry.value_type,
         unit=entry.unit,
         scale=entry.exponent,
+        msb_first=msb_first,
     )

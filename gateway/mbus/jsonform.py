@@ -14,8 +14,8 @@ The keys and their order are stable; the shape is::
 Bytes are lower-case hex in wire order. `manufacturer` is its three letters, `version`, `medium`,
 `access_number`, `status` and `configuration` are the numbers sent; `value_type` and `unit` are the
 names of manual 6.2. `value` is an exact decimal, a text or an ISO 8601 time as a string,
-`timestamp` the unix time that the meter gave to the value (C-58). The error of a record has the keys
-of the telegram's error. Fields that a frame or header does not have are null.
+`timestamp` the unix time that the meter gave to the value (C-58). The error of a record has the
+keys of the telegram's error. Fields that a frame or header does not have are null.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ everything before it stands.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+import re
+from typing import TYPE_CHECKING, Final
 
 from gateway.mbus import data_types
 from gateway.mbus.coding import (
@@ -20,7 +21,7 @@ from gateway.mbus.coding import (
     special_coding,
     text_of_coding,
 )
-from gateway.mbus.data_types import Instant, Scaled, decimal_text
+from gateway.mbus.data_types import Scaled, decimal_text
 from gateway.mbus.errors import RecordError
 from gateway.mbus.structure import (
     DATA_FIELD,
@@ -31,61 +32,78 @@ from gateway.mbus.structure import (
     DIF_MORE_RECORDS,
     Span,
     find_span,
+    is_plain_text,
 )
 from gateway.mbus.tables.manual import Unit, ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.mbus.data_types import Instant
+
 #: Codings remembered; a real bus has a few hundred, noise must not fill the memory.
 CODINGS_MAX: Final = 4096
-_CODINGS: dict[bytes, Coding] = {}
-#: Plain-text codings, by their bytes and the place of the text.
-_TEXT_CODINGS: dict[tuple[bytes, bool], Coding] = {}
+#: By DIB and VIB, for each byte order (index = most significant byte first).
+_CODINGS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
+#: Those with a plain-text VIF, which end where the text says.
+_TEXT_CODINGS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
 _SPECIAL: Final = {dif: special_coding(dif) for dif in (DIF_MANUFACTURER, DIF_MORE_RECORDS)}
 #: Times that fit the 32-bit registers of manual 6.2; others count as none (C-58).
 _UNIX_TIME_MAX: Final = 0xFFFF_FFFF
 
 
-class Reading(NamedTuple):
-    """What the data of a record say.
+class DataRecord:
+    """One record: its coding, its bytes, and what they say, worked out on first demand.
 
-    For a number `integer` x 10^`scale` is what the registers get and `value` the exact decimal; the
-    two differ only for a real, whose integer is the shortest decimal (C-59).
+    ``integer`` x 10^``scale`` in ``unit`` is what the registers get (None for text and for no
+    value); for a point in time it is unix time. ``value`` is the exact decimal, the text or the
+    ISO 8601 time. The two differ only for a real, whose integer is the shortest decimal that names
+    the float32 sent (C-59). ``error`` says why there is no value; without error None means that the
+    meter sent no data. ``instant`` holds a point in time with its flags. ``time_record`` is the
+    record whose time belongs to this value (see `gateway.mbus.timestamps`). ``offset`` is the place
+    of the data in the frame.
     """
+
+    __slots__ = (
+        "coding",
+        "data",
+        "error",
+        "instant",
+        "integer",
+        "offset",
+        "scale",
+        "time_record",
+        "unit",
+        "value",
+        "value_type",
+    )
 
     integer: int | None
     scale: int
     value: str | None
     value_type: ValueType
     unit: Unit
-    error: RecordError | None = None
-    instant: Instant | None = None
+    error: RecordError | None
+    instant: Instant | None
+    time_record: DataRecord | None
 
-
-class DataRecord:
-    """One record; everything but its coding and bytes is worked out on first demand.
-
-    `offset` is the place of the data in the frame. `time_record` is the record whose time point
-    belongs to this value (see `gateway.mbus.timestamps`).
-    """
-
-    __slots__ = ("_reading", "coding", "data", "msb_first", "offset", "time_record")
-
-    def __init__(self, coding: Coding, data: bytes, offset: int, *, msb_first: bool) -> None:
+    def __init__(self, coding: Coding, data: bytes, offset: int) -> None:
         self.coding = coding
         self.data = data
         self.offset = offset
-        self.msb_first = msb_first
-        self.time_record: DataRecord | None = None
-        self._reading: Reading | None = None
 
-    @property
-    def reading(self) -> Reading:
-        """Integer, scale, value and error, read once."""
-        if self._reading is None:
-            self._reading = _read(self)
-        return self._reading
+    # The slots that nobody filled yet end here, once for each record: a telegram of which only two
+    # values are wanted costs two readings. Type checkers see the declared attributes instead.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            if name == "time_record":
+                self.time_record = None
+                return None
+            if name not in DataRecord.__slots__:
+                raise AttributeError(f"DataRecord has no attribute {name!r}")
+            _fill(self)
+            return getattr(self, name)
 
     @property
     def dib(self) -> bytes:
@@ -118,41 +136,6 @@ class DataRecord:
         return self.coding.subunit
 
     @property
-    def value_type(self) -> ValueType:
-        """What the value is, by manual 6.2."""
-        return self.reading.value_type
-
-    @property
-    def unit(self) -> Unit:
-        """The unit of integer x 10^scale, by manual 6.2."""
-        return self.reading.unit
-
-    @property
-    def integer(self) -> int | None:
-        """The number for the registers: raw number or unix time; None for text or no value."""
-        return self.reading.integer
-
-    @property
-    def scale(self) -> int:
-        """Power of ten that belongs to `integer`."""
-        return self.reading.scale
-
-    @property
-    def value(self) -> str | None:
-        """Exact decimal, text or ISO 8601 time; None where the meter sent no value."""
-        return self.reading.value
-
-    @property
-    def instant(self) -> Instant | None:
-        """The point in time with its flags IV and SU, for records that carry one."""
-        return self.reading.instant
-
-    @property
-    def error(self) -> RecordError | None:
-        """Why there is no value, or None."""
-        return self.reading.error
-
-    @property
     def gives_time(self) -> bool:
         """True for a plain time point, whose time belongs to other values (C-58, MET-11)."""
         return self.coding.gives_time
@@ -173,7 +156,7 @@ class DataRecord:
     @property
     def plain_text(self) -> str | None:
         """What the meter calls this value, where the VIF says it in plain text."""
-        return text_of_coding(self.coding, msb_first=self.msb_first)
+        return text_of_coding(self.coding)
 
     def to_bytes(self) -> bytes:
         """Give DIB, VIB and data as they were sent."""
@@ -185,6 +168,10 @@ class DataRecord:
 
 # --- Cutting --------------------------------------------------------------------------------------
 
+#: DIB and VIB at a glance: bytes with extension bit, one without, and the same again. A plain-text
+#: VIF is never found among the remembered codings under this key, so it takes the long way.
+_HEAD: Final = re.compile(rb"[\x80-\xff]*[\x00-\x7f][\x80-\xff]*[\x00-\x7f]").match
+
 
 def read_records(
     body: bytes, offset: int = 0, *, msb_first: bool = False
@@ -194,32 +181,32 @@ def read_records(
     `offset` is where `body` starts in its frame, so that errors name a place in the frame. Returns
     all records up to the first whose end cannot be found, and the error that stopped the reading.
     """
+    codings = _CODINGS[msb_first]
     records: list[DataRecord] = []
     position, size = 0, len(body)
     while position < size:
-        coding = _CODINGS.get(body[position : position + 2])
-        if coding is not None and coding.size >= 0:
-            data = position + 2
+        head = _HEAD(body, position)
+        coding = codings.get(head[0]) if head else None
+        if head and coding is not None and coding.size >= 0:
+            data = head.end()
             end = data + coding.size
             if end <= size:
-                records.append(
-                    DataRecord(coding, body[data:end], offset + data, msb_first=msb_first)
-                )
+                records.append(DataRecord(coding, body[data:end], offset + data))
                 position = end
                 continue
         if body[position] == DIF_FILLER:
             position += 1
             continue
         try:
-            coding, span = _next(body, position)
+            coding, span = _next(body, position, msb_first=msb_first)
         except RecordError as error:
             return records, _shifted(error, offset)
         data, position = span.data, span.end
-        records.append(DataRecord(coding, body[data:position], offset + data, msb_first=msb_first))
+        records.append(DataRecord(coding, body[data:position], offset + data))
     return records, None
 
 
-def _next(body: bytes, start: int) -> tuple[Coding, Span]:
+def _next(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, Span]:
     """Find the next record the long way; raises RecordError."""
     dif = body[start]
     if dif in _SPECIAL:
@@ -229,35 +216,26 @@ def _next(body: bytes, start: int) -> tuple[Coding, Span]:
     if dif != DIF_GLOBAL_READOUT and dif & DATA_FIELD == DATA_FIELD_SPECIAL:
         raise RecordError(start, "a DIF that is not reserved", f"{dif:02X}", source="MBDOC48")
     span = find_span(body, start)
-    return _coding(body, span), span
+    return _coding(body, span, msb_first=msb_first), span
 
 
-def _coding(body: bytes, span: Span) -> Coding:
+def _coding(body: bytes, span: Span, *, msb_first: bool) -> Coding:
     """Look the coding up, or build and remember it."""
     key = body[span.start : span.data]
-    cut = span.vib - span.start
-    if body[span.vib] & 0x7F == 0x7C:
-        text_key = (key, span.text_is_last)
-        coding = _TEXT_CODINGS.get(text_key)
-        if coding is None:
-            coding = build_coding(key[:cut], key[cut:], text_is_last=span.text_is_last)
-            _remember(_TEXT_CODINGS, text_key, coding)
-        return coding
-    coding = _CODINGS.get(key)
+    dib, vib = body[span.start : span.vib], body[span.vib : span.data]
+    if is_plain_text(vib):
+        # The same bytes can be read both ways, so the place of the text is part of the key.
+        codings, key = _TEXT_CODINGS[msb_first], bytes((span.text_is_last,)) + key
+    else:
+        codings = _CODINGS[msb_first]
+    coding = codings.get(key)
     if coding is None:
-        coding = build_coding(key[:cut], key[cut:])
-        _remember(_CODINGS, key, coding)
+        coding = build_coding(dib, vib, text_is_last=span.text_is_last, msb_first=msb_first)
+        # Start afresh rather than grow without limit on noise.
+        if len(codings) >= CODINGS_MAX:
+            codings.clear()
+        codings[key] = coding
     return coding
-
-
-_KeyT = TypeVar("_KeyT")
-
-
-def _remember(codings: dict[_KeyT, Coding], key: _KeyT, coding: Coding) -> None:
-    """Keep a coding, and start afresh rather than grow without limit."""
-    if len(codings) >= CODINGS_MAX:
-        codings.clear()
-    codings[key] = coding
 
 
 def _shifted(error: RecordError, offset: int) -> RecordError:
@@ -267,55 +245,52 @@ def _shifted(error: RecordError, offset: int) -> RecordError:
 # --- Reading --------------------------------------------------------------------------------------
 
 
-def _read(record: DataRecord) -> Reading:
-    """Read the data of a record; what is no value becomes its error."""
+def _fill(record: DataRecord) -> None:
+    """Read the data of a record into its slots; what is no value becomes its error."""
     coding = record.coding
+    record.integer = record.value = record.error = record.instant = None
+    record.scale = coding.scale
+    record.value_type = coding.value_type
+    record.unit = coding.unit
     if coding.record_error:
-        return _no_value(record, "a value", f'record error "{coding.record_error}"')
+        _refuse(record, f'record error "{coding.record_error}"')
+        return
+    data = record.data[::-1] if coding.msb_first else record.data
     try:
-        return _READERS[coding.form](record)
+        _READERS[coding.form](record, data)
     except ValueError as reason:
-        return _no_value(record, "a value", str(reason))
+        _refuse(record, str(reason))
 
 
-def _no_value(record: DataRecord, expected: str, got: str) -> Reading:
-    coding = record.coding
-    error = RecordError(record.offset, expected, got)
-    return Reading(None, coding.scale, None, coding.value_type, coding.unit, error)
+def _refuse(record: DataRecord, got: str, expected: str = "a value") -> None:
+    record.error = RecordError(record.offset, expected, got)
 
 
-def _lsb_first(record: DataRecord) -> bytes:
-    return record.data[::-1] if record.msb_first else record.data
-
-
-def _number(coding: Coding, integer: int) -> Reading:
+def _set_number(record: DataRecord, integer: int) -> None:
     """Give an integer its scale and, rarely, the additive constant of a VIFE."""
-    scale = coding.scale
-    if coding.addend is not None:
-        integer, scale = add(Scaled(integer, scale), coding.addend)
-    value = decimal_text(integer, scale)
-    return Reading(integer, scale, value, coding.value_type, coding.unit)
-
-
-def _read_empty(record: DataRecord) -> Reading:
     coding = record.coding
-    return Reading(None, coding.scale, None, coding.value_type, coding.unit)
+    if coding.addend is not None:
+        integer, record.scale = add(Scaled(integer, coding.scale), coding.addend)
+    record.integer = integer
+    record.value = decimal_text(integer, record.scale)
 
 
-def _read_integer(record: DataRecord) -> Reading:
-    return _number(record.coding, data_types.read_integer(_lsb_first(record)))
+def _set_empty(record: DataRecord, data: bytes) -> None:
+    """Leave the value None: a record without data says nothing."""
 
 
-def _read_bcd(record: DataRecord) -> Reading:
-    return _number(record.coding, data_types.read_bcd(_lsb_first(record)))
+def _set_integer(record: DataRecord, data: bytes) -> None:
+    _set_number(record, int.from_bytes(data, "little", signed=True))
 
 
-def _read_real(record: DataRecord) -> Reading:
-    coding, data = record.coding, _lsb_first(record)
-    exact = _rescaled(coding, data_types.read_real(data))
-    short = _rescaled(coding, data_types.shortest_real(data))
-    value = decimal_text(*exact)
-    return Reading(short.integer, short.scale, value, coding.value_type, coding.unit)
+def _set_bcd(record: DataRecord, data: bytes) -> None:
+    _set_number(record, data_types.read_bcd(data))
+
+
+def _set_real(record: DataRecord, data: bytes) -> None:
+    record.value = decimal_text(*_rescaled(record.coding, data_types.read_real(data)))
+    short = _rescaled(record.coding, data_types.shortest_real(data))
+    record.integer, record.scale = short
 
 
 def _rescaled(coding: Coding, number: Scaled) -> Scaled:
@@ -323,56 +298,56 @@ def _rescaled(coding: Coding, number: Scaled) -> Scaled:
     return scaled if coding.addend is None else add(scaled, coding.addend)
 
 
-def _read_instant(record: DataRecord) -> Reading:
-    coding, data = record.coding, _lsb_first(record)
+def _set_instant(record: DataRecord, data: bytes) -> None:
     instant = data_types.INSTANT_READERS[len(data)](data)
-    value_type, unit = coding.value_type, coding.unit
+    record.instant = instant
+    record.integer, record.value = instant.seconds, instant.text
     if instant.is_time_of_day:
-        value_type, unit = ValueType.TIME, Unit.SECOND
-    error = None
+        record.value_type, record.unit = ValueType.TIME, Unit.SECOND
     if instant.text is None:
-        error = RecordError(record.offset, "a point in time", instant.reason)
-    return Reading(instant.seconds, 0, instant.text, value_type, unit, error, instant)
+        _refuse(record, instant.reason, _POINT_IN_TIME)
 
 
-def _read_no_instant(record: DataRecord) -> Reading:
-    got = f"data field {record.dib[0] & DATA_FIELD:X}"
-    return _no_value(record, "a point in time of type F, G, I or J", got)
+def _refuse_instant(record: DataRecord, data: bytes) -> None:
+    got = f"{len(data)} bytes with data field {record.dib[0] & DATA_FIELD:X}"
+    _refuse(record, got, _POINT_IN_TIME)
 
 
-def _read_bytes(record: DataRecord) -> Reading:
+def _set_bytes(record: DataRecord, data: bytes) -> None:  # noqa: ARG001
     """Show manufacturer data in wire order: nobody but the manufacturer knows its fields."""
-    coding = record.coding
-    return Reading(None, 0, record.data.hex().upper(), coding.value_type, coding.unit)
+    record.value = record.data.hex().upper()
 
 
-def _read_lvar(record: DataRecord) -> Reading:
+def _set_lvar(record: DataRecord, data: bytes) -> None:
     """Read text, a number of either sign or a long binary number, as the LVAR byte says."""
-    coding, lvar = record.coding, record.data[0]
-    payload = record.data[:0:-1] if record.msb_first else record.data[1:]
+    lvar = record.data[0]
+    payload = data[:-1] if record.coding.msb_first else data[1:]
     if lvar <= data_types.LVAR_TEXT_MAX:
-        text = data_types.read_text(payload)
-        return Reading(None, 0, text, coding.value_type, Unit.NONE)
-    if not payload:
-        return _read_empty(record)
-    if coding.unit is Unit.UTC:
-        return _no_value(record, "a point in time of type F, G, I or J", f"LVAR {lvar:02X}")
-    if lvar in data_types.LVAR_POSITIVE_BCD:
-        return _number(coding, data_types.read_bcd(payload))
-    if lvar in data_types.LVAR_NEGATIVE_BCD:
-        return _number(coding, -data_types.read_bcd(payload))
-    if len(payload) <= data_types.LVAR_INTEGER_SIZE_MAX:
-        return _number(coding, data_types.read_integer(payload))
-    return Reading(None, 0, data_types.read_number_of_bytes(payload), coding.value_type, Unit.NONE)
+        record.scale, record.unit = 0, Unit.NONE
+        record.value = data_types.read_text(payload)
+    elif not payload:
+        return
+    elif record.unit is Unit.UTC:
+        _refuse(record, f"LVAR {lvar:02X}", _POINT_IN_TIME)
+    elif lvar in data_types.LVAR_POSITIVE_BCD:
+        _set_number(record, data_types.read_bcd(payload))
+    elif lvar in data_types.LVAR_NEGATIVE_BCD:
+        _set_number(record, -data_types.read_bcd(payload))
+    elif len(payload) <= data_types.LVAR_INTEGER_SIZE_MAX:
+        _set_number(record, data_types.read_integer(payload))
+    else:
+        record.scale, record.unit = 0, Unit.NONE
+        record.value = data_types.read_number_of_bytes(payload)
 
 
-_READERS: Final[dict[Form, Callable[[DataRecord], Reading]]] = {
-    Form.EMPTY: _read_empty,
-    Form.INTEGER: _read_integer,
-    Form.BCD: _read_bcd,
-    Form.REAL: _read_real,
-    Form.INSTANT: _read_instant,
-    Form.NO_INSTANT: _read_no_instant,
-    Form.LVAR: _read_lvar,
-    Form.BYTES: _read_bytes,
+_POINT_IN_TIME: Final = "a point in time of type F, G, I or J"
+_READERS: Final[dict[Form, Callable[[DataRecord, bytes], None]]] = {
+    Form.EMPTY: _set_empty,
+    Form.INTEGER: _set_integer,
+    Form.BCD: _set_bcd,
+    Form.REAL: _set_real,
+    Form.INSTANT: _set_instant,
+    Form.NO_INSTANT: _refuse_instant,
+    Form.LVAR: _set_lvar,
+    Form.BYTES: _set_bytes,
 }

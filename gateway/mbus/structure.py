@@ -44,6 +44,11 @@ class Span(NamedTuple):
     text_is_last: bool = False
 
 
+def is_plain_text(vib: bytes) -> bool:
+    """Tell whether a VIB (or the data from a VIF on) says its quantity in plain text."""
+    return bool(vib) and vib[0] & ~EXTENSION == VIF_PLAIN_TEXT
+
+
 def dib_end(body: bytes, start: int) -> int:
     """Find the end of DIF and DIFEs; raises RecordError beyond ten DIFEs or at the data's end."""
     position = start
@@ -104,7 +109,7 @@ def find_span(body: bytes, start: int) -> Span:
     dif = body[start]
     if vib >= len(body):
         raise RecordError(vib, "a VIF", "the end of the data")
-    if body[vib] & ~EXTENSION != VIF_PLAIN_TEXT:
+    if not is_plain_text(body[vib:]):
         data = _chain_end(body, vib + 1, vib)
         return Span(start, vib, data, data_end(body, dif, data))
     return _find_text_span(body, start, vib)
@@ -178,7 +183,7 @@ def _next_starts(body: bytes, start: int) -> list[int]:
     starts: list[int] = []
     try:
         vib = dib_end(body, start)
-        if vib < len(body) and body[vib] & ~EXTENSION != VIF_PLAIN_TEXT:
+        if vib < len(body) and not is_plain_text(body[vib:]):
             return [find_span(body, start).end]
     except RecordError:
         return []

@@ -196,7 +196,7 @@ def _read_alarm(frame: LongFrame) -> Telegram:
     """Read CI 71: the alarm byte, shown as error flags (MBDOC48 p.70)."""
     if not frame.data:
         return Telegram(frame, error=_too_short(frame, 1))
-    record = DataRecord(_ALARM_CODING, frame.data[:1], DATA_OFFSET, msb_first=False)
+    record = DataRecord(_ALARM_CODING, frame.data[:1], DATA_OFFSET)
     return Telegram(frame, records=(record,))
 
 

@@ -22,24 +22,26 @@ def assign_timestamps(records: Sequence[DataRecord]) -> None:
     `telegram.decode` does it for one telegram; a multi-telegram read-out does it again over all of
     its records.
     """
-    time_points = [(at, record) for at, record in enumerate(records) if record.gives_time]
+    time_points: dict[int, list[tuple[int, DataRecord]]] = {}
     for at, record in enumerate(records):
-        record.time_record = None
-        if time_points and not record.gives_time and record.vib:
-            record.time_record = _time_record(at, record, time_points)
+        if record.coding.gives_time:
+            time_points.setdefault(record.storage_number, []).append((at, record))
+    for at, record in enumerate(records):
+        candidates = time_points.get(record.coding.storage_number)
+        if candidates and record.vib and not record.gives_time:
+            record.time_record = _nearest(at, record, candidates)
 
 
-def _time_record(
-    at: int, record: DataRecord, time_points: Sequence[tuple[int, DataRecord]]
-) -> DataRecord | None:
-    same_storage = [
-        (_kinship(record, point), point_at < at, point_at if point_at < at else -point_at, point)
-        for point_at, point in time_points
-        if point.storage_number == record.storage_number
-    ]
-    if not same_storage:
-        return None
-    return max(same_storage, key=lambda candidate: candidate[:3])[3]
+def _nearest(at: int, record: DataRecord, candidates: list[tuple[int, DataRecord]]) -> DataRecord:
+    """Choose among the time points of the record's storage number."""
+    if len(candidates) == 1:
+        return candidates[0][1]
+
+    def nearness(candidate: tuple[int, DataRecord]) -> tuple[int, bool, int]:
+        point_at, point = candidate
+        return _kinship(record, point), point_at < at, point_at if point_at < at else -point_at
+
+    return max(candidates, key=nearness)[1]
 
 
 def _kinship(record: DataRecord, point: DataRecord) -> int:
