@@ -110,9 +110,10 @@ def draw(timeline: Timeline) -> Drawing:
 
 
 def duration(ns: int) -> str:
-    """Return a stretch of time for a reader: the unit that fits, three digits behind a second.
+    """Return a stretch of time for a reader, in the units that fit: "12.5 ms", "15 min 2 s".
 
-    Exact for whole seconds above a minute: "15 min 2 s", "3 h 0 min".
+    Below a minute three digits behind the point, from a minute on whole seconds, from an hour on
+    whole minutes, from a day on whole hours; a second part of 0 is left out.
     """
     if ns < 0:
         return "-" + duration(-ns)
@@ -125,9 +126,10 @@ def duration(ns: int) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    while parts[0][0] == 0:
+        del parts[0]
+    return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number)
 
 
 def _short(name: str) -> str:

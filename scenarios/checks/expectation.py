@@ -122,6 +122,20 @@ class ExpectedMeter:
         return (self.serial_number, self.manufacturer, self.version, self.medium)
 
 
+class ReadOut(Protocol):
+    """One read-out that a simulated meter answered completely."""
+
+    @property
+    def at_ns(self) -> int:
+        """When its last telegram had left the meter."""
+        ...
+
+    @property
+    def readings(self) -> Sequence[Reading]:
+        """What was sent, in the order of the telegram, hidden times left out."""
+        ...
+
+
 class SimulatedMeter(Protocol):
     """The part of a simulated meter that expectations are made from; see `simulators`."""
 
@@ -151,8 +165,8 @@ class SimulatedMeter(Protocol):
         ...
 
     @property
-    def expected_history(self) -> Sequence[tuple[int, Sequence[Reading]]]:
-        """Completely answered read-outs: when (ns), and what was sent; oldest first."""
+    def expected_history(self) -> Sequence[ReadOut]:
+        """Completely answered read-outs, oldest first."""
         ...
 
 
@@ -164,7 +178,7 @@ def expected_meter(meter: SimulatedMeter, *, flags: int = 0) -> ExpectedMeter:
         manufacturer=meter.manufacturer,
         version=meter.version,
         medium=meter.medium,
-        snapshots=tuple(snapshot(readings, at_ns) for at_ns, readings in meter.expected_history),
+        snapshots=tuple(snapshot(one.readings, one.at_ns) for one in meter.expected_history),
         flags=flags,
     )
 
