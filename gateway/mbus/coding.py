@@ -7,7 +7,7 @@ A meter sends the same few codings every time, and meters of one kind send the s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum, auto, unique
+from enum import IntEnum, unique
 from typing import Final
 
 from gateway.mbus.data_types import Scaled, read_text
@@ -58,18 +58,18 @@ class Function(IntEnum):
 
 
 @unique
-class Form(Enum):
-    """How the data of a record are written."""
+class Form(IntEnum):
+    """How the data of a record are written; the numbers index the readers in `record`."""
 
-    EMPTY = auto()
-    INTEGER = auto()
-    BCD = auto()
-    REAL = auto()
-    INSTANT = auto()
+    EMPTY = 0
+    INTEGER = 1
+    BCD = 2
+    REAL = 3
+    INSTANT = 4
     #: A VIF that names a point in time before data that cannot hold one.
-    NO_INSTANT = auto()
-    LVAR = auto()
-    BYTES = auto()
+    NO_INSTANT = 5
+    LVAR = 6
+    BYTES = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from gateway.mbus import data_types
 from gateway.mbus.coding import (
     Coding,
-    Form,
     Function,
     add,
     build_coding,
@@ -341,13 +340,14 @@ def _set_lvar(record: DataRecord, data: bytes) -> None:
 
 
 _POINT_IN_TIME: Final = "a point in time of type F, G, I or J"
-_READERS: Final[dict[Form, Callable[[DataRecord, bytes], None]]] = {
-    Form.EMPTY: _set_empty,
-    Form.INTEGER: _set_integer,
-    Form.BCD: _set_bcd,
-    Form.REAL: _set_real,
-    Form.INSTANT: _set_instant,
-    Form.NO_INSTANT: _refuse_instant,
-    Form.LVAR: _set_lvar,
-    Form.BYTES: _set_bytes,
-}
+#: One reader for each `Form`, in its order.
+_READERS: Final[tuple[Callable[[DataRecord, bytes], None], ...]] = (
+    _set_empty,
+    _set_integer,
+    _set_bcd,
+    _set_real,
+    _set_instant,
+    _refuse_instant,
+    _set_lvar,
+    _set_bytes,
+)

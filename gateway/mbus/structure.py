@@ -140,6 +140,8 @@ def _find_text_span(body: bytes, start: int, vib: int) -> Span:
     if not spans:
         assert failure is not None
         raise failure
+    if len(spans) == 1:
+        return spans[0]
     return max(spans, key=lambda span: (_reaches_end(body, span.end), _is_printable(body, span)))
 
 
