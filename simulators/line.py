@@ -83,6 +83,10 @@ class SlaveEar:
         self._buffer = bytearray()
         self._times: list[tuple[int, int]] = []
 
+    def tolerate(self, pause_ns: int) -> None:
+        """Bear pauses of at least `pause_ns` inside a frame: a host's, not those of a line."""
+        self._pause = max(self._pause, to_ticks(pause_ns))
+
     def hear(self, transmission: Transmission) -> list[Heard]:
         """Take what the master is going to say, and find the frames that it completes."""
         self._receiver.add([transmission])
@@ -144,7 +148,7 @@ class Bus:
         self.bit = bit_ticks(baudrate)
         self.on_frame: FrameHandler | None = None
         self.master_sent: Callable[[Transmission], None] | None = None
-        self._ear = SlaveEar(self.format)
+        self.ear = SlaveEar(self.format)
         self._listeners: list[Listener] = []
         self._talking: list[Transmission] = []
         self._free = 0
@@ -166,9 +170,14 @@ class Bus:
         if self.master_sent is not None:
             notify = self.master_sent
             call_at(self.env, end, lambda: notify(transmission))
-        for heard in self._ear.hear(transmission):
+        for heard in self.ear.hear(transmission):
             self._deliver(heard)
         return end
+
+    def backlog(self) -> int:
+        """Characters that the master has still to send."""
+        waiting = self._free - to_ticks(now_ns(self.env))
+        return max(0, -(-waiting // self.format.character_ticks))
 
     def _deliver(self, heard: Heard) -> None:
         """Hand a frame to the slaves at the end of its last stop bit."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import simpy
 
     from simulators.population import Population
+    from simulators.realtime import RealTime
 
 #: Observations that are kept; older ones have gone to the subscribers only.
 OBSERVATIONS_MAX: Final = 200_000
@@ -60,6 +61,8 @@ class Network:
             for meter in population.meters(seed=seed, scenario=scenario, epoch=epoch)
         }
         self.observations: deque[Observation] = deque(maxlen=kept)
+        #: The clock that it follows in real time; `endpoints.serve` sets it.
+        self.clock: RealTime | None = None
         self._subscribers: list[Subscriber] = []
         self._members = list(self.meters.values())
         self._index = SelectionIndex([meter.identity for meter in self._members])

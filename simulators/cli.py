@@ -1,0 +1,109 @@
+"""``meterbench simulate``: a population of meters on a bus that real masters can reach."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path  # noqa: TC003 - typer looks at the annotations
+from typing import TYPE_CHECKING, Annotated, Final
+
+import simpy
+import typer
+
+from simulators import endpoints, population
+from simulators.network import Network
+
+if TYPE_CHECKING:
+    from simulators.observation import Observation
+
+#: Exit code for a file or an option that cannot be used.
+EXIT_USAGE: Final = 2
+BAUDRATE_DEFAULT: Final = 2400
+
+_PRINTED: Final = {"bus.collision", "bus.selection"}
+
+
+def simulate(
+    population_file: Annotated[
+        str,
+        typer.Argument(
+            metavar="POPULATION",
+            help="A population file, or the name of one that comes with the package.",
+        ),
+    ],
+    listen: Annotated[
+        list[str],
+        typer.Option("--listen", metavar="WHERE", help="pty:PATH or tcp:HOST:PORT; repeatable."),
+    ],
+    seed: Annotated[int, typer.Option(help="Decides everything that is drawn by chance.")] = 1,
+    baudrate: Annotated[
+        int | None, typer.Option(help="Speed of the line; by default the file's, else 2400.")
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Bus seconds for each real second.")] = 1.0,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every observation as a JSON line.")
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="A line for each selection and collision.")
+    ] = False,
+) -> None:
+    """Put a population of M-Bus meters on a simulated line and open it to real masters.
+
+    Runs until it is interrupted. Exit code 2: the file, an address or an option cannot be used.
+    """
+    try:
+        meters = population.load(population_file)
+        env = simpy.Environment()
+        rate = baudrate or meters.baudrate or BAUDRATE_DEFAULT
+        network = Network(env, meters, seed=seed, baudrate=rate, epoch=datetime.now(UTC))
+        with ExitStack() as stack:
+            if trace is not None:
+                file = stack.enter_context(trace.open("w", encoding="utf-8", buffering=1))
+                network.subscribe(lambda seen: print(seen.to_json(), file=file))
+            if verbose:
+                network.subscribe(_print)
+            asyncio.run(_serve(network, listen, speed))
+    except (ValueError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_USAGE) from error
+
+
+async def _serve(network: Network, listen: list[str], speed: float) -> None:
+    """Open every endpoint, say so, and stay until a signal comes."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    opened = list[endpoints.Endpoint]()
+    try:
+        for where in listen:
+            opened.append(await endpoints.serve(network, where, speed=speed))
+        places = ", ".join(endpoint.where for endpoint in opened)
+        typer.echo(
+            f"{len(network.meters)} meters of {network.population.name!r} at "
+            f"{network.bus.format.baudrate} Bd, speed {speed:g}: listening on {places}"
+        )
+        await stop.wait()
+    finally:
+        for endpoint in opened:
+            await endpoint.close()
+        if network.clock is not None:
+            network.clock.stop()
+    typer.echo("stopped")
+
+
+def _print(seen: Observation) -> None:
+    """A line for what a person at the console wants to see."""
+    if seen.path not in _PRINTED:
+        return
+    seconds = seen.at_ns / 1_000_000_000
+    if seen.path == "bus.collision":
+        typer.echo(f"{seconds:12.3f} s  collision of {', '.join(seen.value)}")
+    else:
+        typer.echo(f"{seconds:12.3f} s  select {seen.value}: {seen.evidence['count']} meters")
+
+
+if __name__ == "__main__":
+    typer.run(simulate)

@@ -1,0 +1,256 @@
+"""Places where a master in the real world reaches a simulated bus: ``pty:PATH``, ``tcp:HOST:PORT``.
+
+Each behaves like a converter on a serial line: one master at a time, characters no earlier than
+the wire would deliver them, nothing kept for a master that has gone. A client that vanishes,
+closes one direction only or does not read is an ordinary day; the endpoint is ready for the next.
+A pseudo-terminal is no serial line: it has no pace, no parity and no modem lines of its own, so
+pace and parity are those of the simulated line behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tty
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from simulators.frames import FRAME_LENGTH_MAX
+from simulators.realtime import HOST_PAUSE_NS, Master, RealTime
+
+if TYPE_CHECKING:
+    from simulators.network import Network
+
+#: Bytes that wait for a master that does not read; more are lost, as in a converter's buffer.
+UNREAD_BYTES_MAX: Final = 65_536
+#: Bytes taken from a pseudo-terminal at a time.
+READ_SIZE: Final = 4096
+#: Longest time from a request to the first bit of its answer: 330 bits and 50 ms (MBDOC48 p.25).
+ANSWER_BITS_MAX: Final = 330
+ANSWER_EXTRA_S: Final = 0.05
+
+_KINDS: Final = "pty:PATH or tcp:HOST:PORT"
+
+
+class EndpointError(OSError):
+    """An endpoint cannot be opened; the message names it and says why."""
+
+
+class Endpoint(Protocol):
+    """A place where a master can connect."""
+
+    @property
+    def where(self) -> str:
+        """The address in the form of `serve`, with the port number that was really bound."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the place and of the master that is connected."""
+        ...
+
+
+async def serve(network: Network, where: str, *, speed: float = 1.0) -> Endpoint:
+    """Open `network` to masters at `where`: ``pty:PATH`` or ``tcp:HOST:PORT`` (port 0: any free).
+
+    The first endpoint of a network makes it follow the running loop, `speed` times as fast; all
+    endpoints of one network share that clock. Raises EndpointError, and ValueError for a `where`
+    that is none or a speed other than that of the endpoints before.
+    """
+    kind, _, place = where.partition(":")
+    if kind not in {"pty", "tcp"} or not place:
+        msg = f"want {_KINDS}, got {where!r}"
+        raise ValueError(msg)
+    clock = _clock(network, speed)
+    endpoint: Endpoint
+    if kind == "pty":
+        endpoint = PtyEndpoint(network, clock, Path(place))
+    else:
+        endpoint = await TcpEndpoint.open(network, clock, *_host_port(where, place))
+    clock.arm()
+    return endpoint
+
+
+def _clock(network: Network, speed: float) -> RealTime:
+    """The clock of the network, started by its first endpoint."""
+    if network.clock is None:
+        network.clock = RealTime(network.env, speed)
+        network.bus.ear.tolerate(int(HOST_PAUSE_NS * speed))
+    if network.clock.speed != speed:
+        msg = f"the network runs at speed {network.clock.speed} already, got {speed}"
+        raise ValueError(msg)
+    return network.clock
+
+
+def _host_port(where: str, place: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT`` or ``[HOST]:PORT``."""
+    host, _, port = place.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        msg = f"want tcp:HOST:PORT with a port from 0 to 65535, got {where!r}"
+        raise ValueError(msg)
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+class TcpEndpoint:
+    """A TCP server with one master at a time; a second one is closed at once, without a byte."""
+
+    def __init__(self, network: Network, clock: RealTime) -> None:
+        self._network = network
+        self._clock = clock
+        self._server: asyncio.Server | None = None
+        self._connected: _TcpMaster | None = None
+        #: Connections turned away because there was a master already.
+        self.refused = 0
+
+    @classmethod
+    async def open(cls, network: Network, clock: RealTime, host: str, port: int) -> TcpEndpoint:
+        """Listen; EndpointError where that is impossible."""
+        endpoint = cls(network, clock)
+        loop = asyncio.get_running_loop()
+        try:
+            endpoint._server = await loop.create_server(lambda: _TcpMaster(endpoint), host, port)
+        except OSError as error:
+            msg = f"cannot listen on tcp:{host}:{port}: {error.strerror or error}"
+            raise EndpointError(msg) from error
+        return endpoint
+
+    @property
+    def where(self) -> str:
+        """``tcp:HOST:PORT`` as bound."""
+        assert self._server is not None, "open has made the server"
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
+
+    async def close(self) -> None:
+        """Stop listening and hang up."""
+        if self._server is not None:
+            self._server.close()
+        if self._connected is not None:
+            self._connected.hang_up()
+
+    def admit(self, master: _TcpMaster) -> Master | None:
+        """Give the place to a new master; None if it is taken."""
+        if self._connected is not None:
+            self.refused += 1
+            return None
+        self._connected = master
+        return Master(self._network, self._clock, master.deliver)
+
+    def gone(self, master: _TcpMaster) -> None:
+        """Free the place."""
+        if self._connected is master:
+            self._connected = None
+
+    def answer_limit_s(self) -> float:
+        """How long an answer to the last request may take on this bus, in real seconds."""
+        bits = ANSWER_BITS_MAX + FRAME_LENGTH_MAX * self._network.bus.format.bits
+        seconds = bits / self._network.bus.format.baudrate + ANSWER_EXTRA_S
+        return seconds / self._clock.speed
+
+
+class _TcpMaster(asyncio.Protocol):
+    """One TCP connection."""
+
+    def __init__(self, endpoint: TcpEndpoint) -> None:
+        self._endpoint = endpoint
+        self._transport: asyncio.Transport | None = None
+        self._master: Master | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._master = self._endpoint.admit(self)
+        if self._master is None:
+            transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._master is not None:
+            self._master.send(data)
+
+    def eof_received(self) -> bool:
+        """A master that says no more may still listen, for as long as an answer can take."""
+        if self._master is None:
+            return False
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._endpoint.answer_limit_s(), self.hang_up)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        if self._master is not None:
+            self._master.close()
+            self._master = None
+        self._endpoint.gone(self)
+
+    def deliver(self, data: bytes) -> None:
+        """Pass characters on; a master that does not read loses them."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.get_write_buffer_size() + len(data) <= UNREAD_BYTES_MAX:
+            transport.write(data)
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+class PtyEndpoint:
+    """A pseudo-terminal with a symbolic link to its slave end as a stable name.
+
+    The slave end is kept open here, so a client may close and open it as often as it likes.
+    """
+
+    def __init__(self, network: Network, clock: RealTime, link: Path) -> None:
+        self._link = link.absolute()
+        self._shown = link
+        self._loop = asyncio.get_running_loop()
+        self._controller, self._slave = os.openpty()
+        try:
+            tty.setraw(self._slave)
+            os.set_blocking(self._controller, False)
+            self._place_link(os.ttyname(self._slave))
+        except OSError as error:
+            self._close_ends()
+            msg = f"cannot make pty:{link}: {error.strerror or error}"
+            raise EndpointError(msg) from error
+        self._master = Master(network, clock, self._deliver)
+        self._loop.add_reader(self._controller, self._readable)
+
+    @property
+    def where(self) -> str:
+        """``pty:PATH`` as asked for."""
+        return f"pty:{self._shown}"
+
+    async def close(self) -> None:
+        """Remove the link, if it is still ours, and the pseudo-terminal."""
+        self._loop.remove_reader(self._controller)
+        self._master.close()
+        if self._link.is_symlink() and self._link.readlink() == self._target:
+            self._link.unlink()
+        self._close_ends()
+
+    def _place_link(self, target: str) -> None:
+        """Point the link at `target`; only a link that leads nowhere any more is replaced."""
+        self._target = Path(target)
+        if self._link.is_symlink() and not self._link.exists():
+            self._link.unlink()
+        self._link.symlink_to(target)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._controller, READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        if data:
+            self._master.send(data)
+
+    def _deliver(self, data: bytes) -> None:
+        """Pass characters on; where nobody reads, the terminal's buffer fills and they are lost."""
+        try:
+            os.write(self._controller, data)
+        except (BlockingIOError, InterruptedError):
+            return
+
+    def _close_ends(self) -> None:
+        os.close(self._controller)
+        os.close(self._slave)
