@@ -282,11 +282,12 @@ class RunRecord(_Model):
         """Build the record of a run from its cases; verdicts are joined here and nowhere else.
 
         `catalogue` gives the texts. `selected` is what the run set out to verify: ids of it that
-        no case speaks about are listed as not verified; by default that is the whole catalogue.
+        no case speaks about are listed as not verified. By default that is the whole
+        catalogue. An id that is divided into parts stands for its parts.
         """
         cases = tuple(cases)
         catalogue = {} if catalogue is None else catalogue
-        wanted = catalogue if selected is None else selected
+        wanted = statements(catalogue if selected is None else selected, catalogue)
         return cls(
             run=run,
             verdict=join(case.verdict for case in cases),
@@ -359,6 +360,20 @@ def _check_row(row: RequirementRow, by_id: Mapping[str, Case]) -> None:
 # --- Requirements follow from cases -----------------------------------------------------------
 
 
+def statements(ids: Iterable[str], catalogue: Iterable[str]) -> list[str]:
+    """Return `ids` as single statements: an id that the catalogue divides becomes its parts.
+
+    Such an id is the heading of its parts, not a statement of its own.
+    """
+    parts: dict[str, list[str]] = {}
+    for id_ in catalogue:
+        whole, dot, _ = id_.partition(".")
+        if dot:
+            parts.setdefault(whole, []).append(id_)
+    single = (one for id_ in ids for one in parts.get(id_, [id_]))
+    return list(dict.fromkeys(single))
+
+
 def is_met(verdicts: Sequence[Verdict]) -> bool:
     """Return whether a requirement with cases of these verdicts is met.
 
@@ -414,13 +429,10 @@ def _not_verified(
 
 
 def _why_silent(id_: str, cited: set[str]) -> str:
-    """Say why `id_` has no verdict of its own; a whole and its parts are told apart."""
+    """Say why `id_` has no verdict of its own."""
     whole, _, part = id_.partition(".")
     if part and whole in cited:
         return f"only {whole} as a whole was exercised, no case speaks about this part"
-    parts = sum(1 for other in cited if other.startswith(f"{id_}."))
-    if parts:
-        return f"judged part by part: {parts} of its parts have cases"
     return "no case of this run speaks about it"
 
 

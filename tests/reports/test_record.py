@@ -89,7 +89,9 @@ def test_round_trip_and_join(cases: list[Case]) -> None:
         assert row.met == (Verdict.PASS in own and all(v <= Verdict.PASS for v in own))
     judged = {row.id for row in made.requirements}
     assert judged.isdisjoint(gap.id for gap in made.not_verified)
-    assert judged | {gap.id for gap in made.not_verified} == set(CATALOGUE)
+    assert (judged | {gap.id for gap in made.not_verified}) - {"REG-M"} == set(CATALOGUE) - {
+        "REG-M"
+    }
 
 
 def test_same_content_same_bytes() -> None:
@@ -120,6 +122,12 @@ def test_selection_bounds_the_not_verified_list() -> None:
     """A run that set out to verify two ids answers for these two."""
     made = assembled(case("a", Verdict.PASS, "MOD-01"), selected=["MOD-01", "REG-M.1"])
     assert [gap.id for gap in made.not_verified] == ["REG-M.1"]
+
+
+def test_selected_whole_stands_for_its_parts() -> None:
+    """A run that set out to verify REG-M answers for each of its parts."""
+    made = assembled(case("a", Verdict.PASS, "REG-M.1"), selected=["REG-M"])
+    assert [gap.id for gap in made.not_verified] == ["REG-M.2"]
 
 
 def test_foreign_requirement_is_kept() -> None:
