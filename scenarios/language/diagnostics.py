@@ -10,7 +10,7 @@ import difflib
 import json
 from dataclasses import dataclass
 from enum import Enum, unique
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -17,7 +17,7 @@ from __future__ import annotations
 import operator
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from reports.verdict import Verdict
 from scenarios.language import signals
@@ -222,12 +222,19 @@ def _meets(where: Formula, value: Any, evidence: Mapping[str, Any]) -> bool:
         case Not(body=body):
             return not _meets(body, value, evidence)
         case Involves(meters=meters):
-            return not set(meters).isdisjoint(evidence.get("meters", ()))
+            return not set(meters).isdisjoint(_participants(value, evidence))
         case Compare(operator=name, left=Constant(value=field), right=Constant(value=wanted)):
             found = value if field == "value" else evidence.get(str(field))
             return found is not None and _OPERATORS[name](found, wanted)
         case _:
             raise ValueError("this form cannot stand inside 'where'")
+
+
+def _participants(value: Any, evidence: Mapping[str, Any]) -> list[str]:
+    """Return the meters that took part in an event: its value, or what its evidence says."""
+    if isinstance(value, list | tuple):
+        return [str(item) for item in value]
+    return [str(item) for item in evidence.get("meters", [evidence.get("meter", "")])]
 
 
 # --- Verdicts ---------------------------------------------------------------------------------
