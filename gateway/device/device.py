@@ -19,7 +19,7 @@ from gateway.device import meter_list, plans
 from gateway.device.book import MeterBook
 from gateway.device.leds import LEDS, DeviceState, Leds
 from gateway.device.link import Link
-from gateway.device.readout import Readout, read_meter
+from gateway.device.readout import Readout, Target, read_meter
 from gateway.device.scan import Found, PrimaryScan, ScanReport, SecondaryScan
 from gateway.device.sequences import RequestMode
 from gateway.modbus.session import Sessions
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from gateway.device.book import ListedMeter
     from gateway.device.configuration import Configuration
-    from gateway.runtime.port import Event, Line, Runtime, Server
+    from gateway.runtime.port import Event, Line, Runtime, Scope, Server
 
 CHIP_INI: Final = "app/chip.ini"
 #: How long a bus that failed is left alone before the port is opened again.
@@ -55,7 +55,7 @@ class Wiring:
     """What is decided outside the device's own files: ports, addresses, the type plate."""
 
     bus_url: str
-    modbus_host: str = "0.0.0.0"  # noqa: S104 - a gateway serves its whole network
+    modbus_host: str = "0.0.0.0"
     modbus_port: int | None = None
     """Port to listen on in place of MODBUS_NWPORT; 0 takes any free one."""
     port_offset: int = 0
@@ -74,7 +74,7 @@ class Command:
     action: Callable[[], Coroutine[Any, Any, Any]]
     done: Event
     result: Any = None
-    error: OSError | None = None
+    error: OSError | None = field(default_factory=lambda: InterruptedError("the device ended"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ class Device:
         self._bus = _Bus()
         self._server: Server | None = None
         self._ending: Ending | None = None
+        self._scope: Scope | None = None
         self._last_readout = 0
         self.configuration: Configuration = chip_ini.Configuration()
         self.book = MeterBook()
@@ -115,8 +116,8 @@ class Device:
 
     # --- Start and end ------------------------------------------------------------------------
 
-    async def run(self) -> Ending:
-        """Start up, serve until a command ends it, give everything back.
+    async def run(self, ready: Event) -> Ending:
+        """Start up, serve until `end`, give everything back; `ready` is set once it serves.
 
         Raises OSError when the Modbus port cannot be bound.
         """
@@ -126,13 +127,16 @@ class Device:
             await self._start_services()
             self._startup(5, "main application")
             self._enter(DeviceState.RUNNING)
-            while self._ending is None:
-                await self._turn()
+            ready.set()
+            with self._rt.scope() as self._scope:
+                while self._ending is None:
+                    await self._turn()
         finally:
             with self._rt.shield(CLOSE_NS):
                 await self._close()
             self._enter(DeviceState.STOPPED)
-        return self._ending
+        # Whoever cut the scope said why before.
+        return self._ending or Ending.STOP
 
     def _startup(self, step: int, text: str) -> None:
         self._rt.log("gateway.startup", step=step, text=text)
@@ -144,7 +148,9 @@ class Device:
         storage = self._rt.storage
         if not storage.exists(CHIP_INI):
             storage.replace(CHIP_INI, chip_ini.factory_chip_ini(self._wiring.unit_loads).encode())
-        self.configuration, complaints = chip_ini.load(storage.read(CHIP_INI))
+        self.configuration, complaints = chip_ini.load(
+            storage.read(CHIP_INI), unit_loads=self._wiring.unit_loads
+        )
         for complaint in complaints:
             self._rt.log("config.complaint", file=CHIP_INI, text=str(complaint))
         path = self.list_path
@@ -194,6 +200,10 @@ class Device:
         return None if self._server is None else self._server.address
 
     async def _close(self) -> None:
+        while len(self._commands):
+            # Nobody will work them off any more; their waiters learn so.
+            command: Command = await self._commands.get()
+            command.done.set()
         if self._server is not None:
             await self._server.close()
             self._server = None
@@ -211,8 +221,10 @@ class Device:
         return command.result
 
     def end(self, ending: Ending) -> None:
-        """Leave the loop at its next turn; what is under way is finished first."""
+        """Power down or reboot: what is under way on the bus is cut, as a power switch cuts it."""
         self._ending = ending
+        if self._scope is not None:
+            self._scope.cancel()
 
     async def _turn(self) -> None:
         """One command, or one pass over what is due, or a wait for either."""
@@ -221,7 +233,7 @@ class Device:
             await self._execute(command)
             return
         due = self.book.due(self._rt.now())
-        if due and self._ending is None:
+        if due:
             await self.read_out(due)
 
     def _next_due(self) -> int:
@@ -235,13 +247,15 @@ class Device:
             return None
         try:
             with self._rt.deadline(due):
-                return await self._commands.get()
+                command: Command = await self._commands.get()
+                return command
         except TimeoutError:
             return None
 
     async def _execute(self, command: Command) -> None:
         try:
             command.result = await command.action()
+            command.error = None
         except OSError as error:
             command.error = error
         finally:
@@ -315,13 +329,16 @@ class Device:
 
     # --- Read-out -----------------------------------------------------------------------------
 
-    async def read_out(self, meters: list[ListedMeter]) -> None:
-        """One pass over `meters`; those that the bus keeps us from reading are flagged."""
+    async def read_out(self, meters: list[ListedMeter], *, forced: bool = False) -> None:
+        """One pass over `meters`; those that the bus keeps us from reading are flagged.
+
+        A `forced` pass leaves the cycle as it was planned (`MET-04`).
+        """
         self._rt.log("gateway.readout", value="running", meters=len(meters))
         left = list(meters)
 
         async def conversation(link: Link) -> None:
-            while left and self._ending is None:
+            while left:
                 await self._read_one(link, left[0])
                 self._publish()
                 del left[0]
@@ -331,8 +348,9 @@ class Device:
         except LineError:
             for meter in left:
                 self._unreadable(meter)
-        for meter in meters:
-            self.book.schedule(meter, self._rt.now(), self.configuration.meter_time)
+        if not forced:
+            for meter in meters:
+                self.book.schedule(meter, self._rt.now(), self.configuration.meter_time)
         self._last_readout = self._rt.unix_time()
         figures = self._bus.figures
         self._bus.figures = BusFigures(
@@ -342,12 +360,17 @@ class Device:
         self._rt.log("gateway.readout", value="done")
 
     async def _read_one(self, link: Link, meter: ListedMeter) -> None:
-        target = plans.target(self.configuration, meter.entry)
-        readout = await read_meter(link, plans.readout_plan(self.configuration), target)
+        plan = plans.readout_plan(self.configuration)
+        readout = await read_meter(link, plan, self._target(meter))
         if readout.pages and self.book.fill(meter, readout, self.configuration):
             self._save_list()
         self.book.take(meter, readout, self._rt.unix_time(), self.configuration)
         self._tell(meter, readout.failure)
+
+    def _target(self, meter: ListedMeter) -> Target:
+        return plans.target(
+            self.configuration, meter.addressing, meter.primary_address, meter.address
+        )
 
     def _unreadable(self, meter: ListedMeter) -> None:
         self.book.take(
@@ -435,7 +458,7 @@ class Device:
         plain = plan.request_mode is RequestMode.DEFAULT and not plan.freeze_first
         if plain and not found.telegram.more_records_follow:
             return Readout((found.telegram,), complete=True, limited=False, failure="")
-        return await read_meter(link, plan, plans.target(self.configuration, meter.entry))
+        return await read_meter(link, plan, self._target(meter))
 
     # --- List and image -----------------------------------------------------------------------
 
@@ -459,7 +482,9 @@ class Device:
                 text="not written: the file on disk does not parse and is left for repair",
             )
             return
-        self._rt.storage.replace(self.list_path, meter_list.save(self.book.entries()))
+        storage, path = self._rt.storage, self.list_path
+        old = storage.read(path) if storage.exists(path) else b""
+        storage.replace(path, meter_list.save(self.book.entries(), old=old))
 
     def _publish(self) -> None:
         self.image = self._build(self.image)

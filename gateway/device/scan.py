@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, unique
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.device.link import ADDRESS_SELECTED, AnswerKind
 from gateway.device.readout import Readout, ReadoutPlan, Target, judge_data, read_meter, send_step
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from gateway.device.link import Answer, Link
     from gateway.mbus.telegram import Telegram
     from gateway.runtime.port import Runtime
+
+
+#: The root of a search over everything (MBDOC48 p.64).
+EVERYBODY: Final = SecondaryMask("FFFFFFFF", 0xFFFF, 0xFF, 0xFF)
 
 
 @unique
@@ -43,13 +47,10 @@ class ScanPlan:
 
     primary: bool = False
     direction: Direction = Direction.FORWARD
-    mask: SecondaryMask = field(
-        default_factory=lambda: SecondaryMask("FFFFFFFF", 0xFFFF, 0xFF, 0xFF)
-    )
+    mask: SecondaryMask = EVERYBODY
     timing: SearchTiming = SearchTiming.LITERAL
     primary_start: int = 0
     primary_final: int = 250
-    select_mask: int = 0
 
 
 @dataclass(frozen=True, slots=True)

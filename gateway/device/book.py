@@ -1,0 +1,312 @@
+"""The meter list in use: what is configured, what was last read, when the next read-out is due.
+
+The list file (`meter_list`) holds what survives a reboot; a `ListedMeter` adds what does not. The
+order of the list is the order of finding, new meters append, nothing is ever moved (`MET-03`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from gateway.device.meter_list import Meter, Value
+from gateway.device.readings import (
+    VALUE_TYPES,
+    MeterReading,
+    ValueKey,
+    ValueReading,
+    listed_records,
+    next_reading,
+    records_of,
+)
+from gateway.device.sequences import Addressing
+from gateway.mbus.address import SecondaryAddress, manufacturer_code, manufacturer_letters
+from gateway.mbus.coding import Form
+from gateway.mbus.tables.manual import Unit
+from gateway.registers import allocation
+from gateway.registers.entries import MeterEntry, ValueEntry
+from gateway.registers.placement import Registers
+from gateway.runtime.port import NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.device.configuration import Configuration
+    from gateway.device.readout import Readout
+    from gateway.device.scan import Found
+    from gateway.mbus.record import DataRecord
+    from gateway.registers.layout import Layout
+
+#: A point in time that never comes: an inactive meter is never due (`C-53`).
+NEVER_NS: Final = 1 << 62
+_SIZED_FORMS: Final = {Form.INTEGER: "INT", Form.BCD: "BCD", Form.REAL: "REAL"}
+_DIGITS_PER_BYTE: Final = {Form.BCD: 2}
+_FORMS: Final = {
+    Form.EMPTY: "NODATA",
+    Form.INSTANT: "DATETIME",
+    Form.LVAR: "VARIABLE",
+    Form.BYTES: "BYTES",
+}
+_UNITS: Final = {unit.symbol: int(unit) for unit in reversed(Unit)}
+
+
+@dataclass(slots=True, eq=False)
+class ListedMeter:
+    """One meter of the list."""
+
+    entry: Meter
+    due_ns: int = 0
+    reading: MeterReading = field(default_factory=MeterReading)
+    published: MeterEntry | None = None
+
+    @property
+    def identification_number(self) -> str:
+        """The eight digits of the secondary address."""
+        return self.entry.serial
+
+    @property
+    def addressing(self) -> Addressing:
+        """How the meter was found first and is called ever since (`SCAN-03`)."""
+        return Addressing.PRIMARY if self.entry.addressmode else Addressing.SECONDARY
+
+    @property
+    def primary_address(self) -> int:
+        """The Link of the page."""
+        return self.entry.primaryaddress
+
+    @property
+    def address(self) -> SecondaryAddress:
+        """The secondary address; parts that the list does not know are wild (`C-66`)."""
+        entry = self.entry
+        return SecondaryAddress(
+            entry.serial,
+            0xFFFF if entry.manufacturer is None else manufacturer_code(entry.manufacturer),
+            0xFF if entry.version is None else entry.version,
+            0xFF if entry.medium is None else entry.medium,
+        )
+
+    @property
+    def keys(self) -> list[ValueKey]:
+        """What tells the listed values from each other, in list order."""
+        return [
+            ValueKey(value.description, value.valuetype, value.storagenum, value.tariff)
+            for value in self.entry.values
+        ]
+
+
+class MeterBook:
+    """The meters in list order."""
+
+    def __init__(self) -> None:
+        self.meters: list[ListedMeter] = []
+        self.file_is_unreadable = False
+        """True while the file on disk does not parse: it must not be overwritten."""
+
+    # --- Contents -----------------------------------------------------------------------------
+
+    def load(self, entries: Iterable[Meter], now: int) -> None:
+        """Take the list of a file; everything is due at once and nothing has been read."""
+        self.meters = [ListedMeter(entry, now) for entry in entries]
+        for meter in self.meters:
+            meter.reading = replace(meter.reading, values=_unread(meter.entry))
+
+    def entries(self) -> list[Meter]:
+        """What the file holds."""
+        return [meter.entry for meter in self.meters]
+
+    def find(self, address: SecondaryAddress) -> ListedMeter | None:
+        """The listed meter of this very address, or None."""
+        for meter in self.meters:
+            if meter.address == address:
+                return meter
+        return None
+
+    def append(self, found: Found, now: int) -> ListedMeter:
+        """List a meter that a scan found; it is due at once, its values are not known yet."""
+        address = found.address
+        entry = Meter(
+            interface="M-Bus",
+            serial=address.identification_number,
+            manufacturer=manufacturer_letters(address.manufacturer),
+            version=address.version,
+            medium=address.medium,
+            primaryaddress=found.primary_address,
+            addressmode=int(found.addressing is Addressing.PRIMARY),
+        )
+        meter = ListedMeter(entry, now)
+        self.meters.append(meter)
+        return meter
+
+    def fill(self, meter: ListedMeter, readout: Readout, configuration: Configuration) -> bool:
+        """Make the list of values from a first read-out; True when it was made now.
+
+        Also learns the parts of the address that the list does not know (`C-66`).
+        """
+        if meter.entry.values or not readout.pages:
+            return False
+        self._learn(meter, readout)
+        records = listed_records(
+            records_of(readout.pages),
+            show_timestamps=bool(configuration.muc_showtimestampentries),
+        )
+        limit = self._value_limit(meter, configuration)
+        meter.entry.values = [_value(record) for record in records[:limit]]
+        meter.reading = replace(meter.reading, values=_unread(meter.entry))
+        meter.published = None
+        return bool(meter.entry.values)
+
+    def _learn(self, meter: ListedMeter, readout: Readout) -> None:
+        header = readout.pages[0].header
+        address = header.address if header is not None else None
+        if address is None:
+            return
+        entry = meter.entry
+        entry.serial = address.identification_number
+        entry.manufacturer = manufacturer_letters(address.manufacturer)
+        entry.version = address.version
+        entry.medium = address.medium
+
+    def _value_limit(self, meter: ListedMeter, configuration: Configuration) -> int | None:
+        """How many values may be listed (`C-71`); None for no limit."""
+        limits = []
+        own = meter.entry.maxvaluecount or configuration.meter_maxvaluecount
+        if own:
+            limits.append(own)
+        if configuration.meter_maxallvaluecount:
+            taken = sum(len(listed.entry.values) for listed in self.meters)
+            limits.append(max(0, configuration.meter_maxallvaluecount - taken))
+        return min(limits, default=None)
+
+    # --- Schedule -----------------------------------------------------------------------------
+
+    def active(self) -> list[ListedMeter]:
+        """The meters that are read at all (`C-53`)."""
+        return [meter for meter in self.meters if meter.entry.active]
+
+    def due(self, now: int) -> list[ListedMeter]:
+        """The meters whose time has come, in list order."""
+        return [meter for meter in self.active() if meter.due_ns <= now]
+
+    def next_due(self) -> int:
+        """When the next meter is due (ns)."""
+        return min((meter.due_ns for meter in self.active()), default=NEVER_NS)
+
+    def schedule(self, meter: ListedMeter, now: int, general_cycle_s: int) -> None:
+        """Plan the next read-out one cycle after the one that was due; missed ones are skipped."""
+        cycle_ns = (meter.entry.readoutcycle or general_cycle_s) * NS_PER_S
+        meter.due_ns += cycle_ns
+        if meter.due_ns <= now:
+            behind = (now - meter.due_ns) // cycle_ns + 1
+            meter.due_ns += behind * cycle_ns
+
+    # --- Readings -----------------------------------------------------------------------------
+
+    def take(
+        self, meter: ListedMeter, readout: Readout, unix_time: int, configuration: Configuration
+    ) -> None:
+        """Take a read-out into the meter's state (worked examples 9)."""
+        if readout.pages and meter.addressing is Addressing.PRIMARY:
+            # A meter behind a primary address may be swapped for another (`SCAN-04`, `C-63`).
+            self._learn(meter, readout)
+        shown = bool(configuration.muc_showtimestampentries)
+        records = listed_records(records_of(readout.pages), show_timestamps=shown)
+        meter.reading = next_reading(
+            meter.reading,
+            meter.keys,
+            [bool(value.active) for value in meter.entry.values],
+            readout,
+            unix_time,
+            cut=len(records) > len(meter.entry.values),
+        )
+        meter.published = None
+
+    # --- Registers ----------------------------------------------------------------------------
+
+    def allocate(self, layout: Layout) -> list[str]:
+        """Give registers to every entry, contiguous from 10 (`C-67`); tells what did not fit."""
+        given = allocation.allocate([_registers(meter.entry) for meter in self.meters], layout)
+        if layout.multi_slave:
+            given = allocation.give_slave_addresses(given, layout)
+        for meter, registers in zip(self.meters, given, strict=True):
+            meter.entry.register = registers.meter
+            meter.entry.slaveaddress = registers.slave_address
+            for value, register in zip(meter.entry.values, registers.values, strict=True):
+                value.register = register
+            meter.published = None
+        return [
+            f"meter {self.meters[place.meter].identification_number}"
+            + ("" if place.value is None else f", value {place.value + 1}")
+            + ": no register left below 65536, the entry stays without"
+            for place in allocation.unplaced(given)
+        ]
+
+    def published(self) -> list[MeterEntry]:
+        """What the register image is built from; an unchanged meter stays the same object."""
+        for meter in self.meters:
+            if meter.published is None:
+                meter.published = _publish(meter)
+        return [meter.published for meter in self.meters if meter.published is not None]
+
+
+def _registers(entry: Meter) -> Registers:
+    return Registers(
+        entry.register, tuple(value.register for value in entry.values), entry.slaveaddress
+    )
+
+
+def _publish(meter: ListedMeter) -> MeterEntry:
+    entry, reading, address = meter.entry, meter.reading, meter.address
+    return MeterEntry(
+        register=entry.register,
+        serial=_serial_register(entry.serial),
+        manufacturer=address.manufacturer if entry.manufacturer is not None else 0,
+        version=address.version if entry.version is not None else 0,
+        medium=address.medium if entry.medium is not None else 0,
+        time=reading.time,
+        flags=reading.flags,
+        values=tuple(
+            _publish_value(value, seen)
+            for value, seen in zip(entry.values, reading.values, strict=True)
+        ),
+        slave_address=entry.slaveaddress,
+        active=bool(entry.active),
+    )
+
+
+def _publish_value(value: Value, seen: ValueReading) -> ValueEntry:
+    return ValueEntry(
+        value.register, seen.integer, seen.scale, seen.unit, seen.time, bool(value.active)
+    )
+
+
+def _serial_register(identification_number: str) -> int:
+    """The decimal number of the eight digits; 0 where they are not all decimal (`C-15`)."""
+    return int(identification_number) if identification_number.isdecimal() else 0
+
+
+def _value(record: DataRecord) -> Value:
+    """The list entry of a record (manual 9.4)."""
+    return Value(
+        description=record.value_type.label,
+        unit=record.unit.symbol,
+        encodetype=_encodetype(record),
+        scale=record.scale,
+        valuetype=VALUE_TYPES.get(record.function, "instantaneous"),
+        storagenum=record.storage_number,
+        tariff=record.tariff,
+    )
+
+
+def _encodetype(record: DataRecord) -> str:
+    """The coding of a value in the words of the list file, after its example INT32 (manual 9.4)."""
+    form, size = record.coding.form, record.coding.size
+    if form in _SIZED_FORMS:
+        return f"{_SIZED_FORMS[form]}{size * _DIGITS_PER_BYTE.get(form, 8)}"
+    return _FORMS[form]
+
+
+def _unread(entry: Meter) -> tuple[ValueReading, ...]:
+    """Readings before the first: zero, but unit and scale from the list (worked examples 9)."""
+    return tuple(
+        ValueReading(scale=value.scale, unit=_UNITS.get(value.unit, 0)) for value in entry.values
+    )
