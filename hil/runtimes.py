@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
+from gateway.io.runtime import AioRuntime
 from gateway.runtime.kernel import Kernel
-from gateway.runtime.port import LineError, Runtime
-from simulators.memory_storage import MemoryStorage
+from gateway.runtime.port import LineError, Runtime, Storage
+
 from simulators.runtime import LineOpener, SimRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from simulators.memory_storage import MemoryStorage
 
 
 def simulated_runtime(
@@ -54,3 +57,18 @@ def simulated(
     return simulated_runtime(
         env, seed=seed, scenario=scenario, storage=storage, lines=lines, log=log
     )
+
+
+def real_time(
+    *,
+    seed: int | str = 1,
+    scenario: str = "",
+    storage: Storage,
+    log: Callable[[int, str, dict[str, Any]], None] | None = None,
+) -> tuple[AioRuntime, Runtime]:
+    """Make a runtime in real time: first with its engine's own methods, then as procedures see it.
+
+    Both are the same object; `AioRuntime.run` is awaited from asyncio code.
+    """
+    runtime = AioRuntime(seed=f"{scenario}/{seed}", storage=storage, log=log)
+    return runtime, runtime

@@ -6,7 +6,7 @@ The shell moves bytes and arms one timer; admission, time limits and answers are
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
