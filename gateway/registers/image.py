@@ -35,7 +35,7 @@ _Run = tuple[int, bytes]
 _Shape = tuple[int, int, bool, tuple[tuple[int, bool], ...]]
 
 
-class UnmappedAddress(LookupError):
+class UnmappedAddress(LookupError):  # noqa: N818 - a condition of Modbus, by its own name
     """A read that touches no mapped register, or none that this unit identifier shows."""
 
 
