@@ -346,7 +346,7 @@ def judged_model(item: Mapping[str, Any]) -> type[Strict]:
 def validate(
     model: type[Model], source: Source, location: Location, found: list[Diagnostic]
 ) -> Model | None:
-    """Check the part of the file at `location`; complaints go to `found`, None where there are any."""
+    """Check the part of the file at `location`; None where it has mistakes, which go to `found`."""
     part = source.tree
     for step in location:
         part = part[step]
@@ -404,7 +404,7 @@ def _complaint(
         return source.complain("SCN012", f"key '{location[-1]}' is missing here", place)
     code, message = _worded(kind, context, detail["msg"])
     hint = ""
-    if kind == "literal_error":
+    if kind == "literal_error" and isinstance(detail["input"], str):
         hint = did_you_mean(str(detail["input"]), _choices(context))
     return source.complain(code, message, source.value(location), hint)
 

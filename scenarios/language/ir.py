@@ -220,11 +220,16 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A capability with the first place that needs it, in words for the reader."""
+    """A capability and the place that needs it.
+
+    `what` names it as the file does. `owner` is the id of the property or check that needs it;
+    empty for a step or the world, without which nothing can run.
+    """
 
     capability: Capability
     what: str
     place: Place
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

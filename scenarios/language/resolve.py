@@ -64,6 +64,8 @@ class Names:
 
     meters: tuple[str, ...]
     clients: frozenset[str] = frozenset()
+    #: False where the world itself has mistakes, so that an unknown name proves nothing.
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +222,12 @@ class _Resolver:
         selector = vocabulary.selector_of(path.name)
         if selector is not None:
             offset = path.span.offset + path.name.index("(") + 1
-            return row if self._meters(selector, Span(offset, len(selector))) else None
+            self._meters(selector, Span(offset, len(selector)))
         return row
 
     def _meters(self, selector: str, span: Span) -> tuple[str, ...]:
         found = tuple(matching(selector, self._names.meters))
-        if not found:
+        if not found and self._names.known:
             wild = is_wildcard(selector)
             message = f"no meter matches '{selector}'" if wild else f"unknown meter '{selector}'"
             hint = "" if wild else did_you_mean(selector, self._names.meters)

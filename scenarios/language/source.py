@@ -54,8 +54,12 @@ class Source:
         return source
 
     @classmethod
-    def read(cls, path: Path) -> Source:
-        """Read and parse a file; raises ScenarioError where it cannot be read or parsed."""
+    def read(cls, path: Path, *, name: str | None = None) -> Source:
+        """Read and parse a file; raises ScenarioError where it cannot be read or parsed.
+
+        `name` is what messages call the file, by default its path.
+        """
+        name = name or str(path)
         try:
             data = path.read_bytes()
             if len(data) > FILE_BYTES_MAX:
@@ -63,10 +67,10 @@ class Source:
             text = data.decode("utf-8-sig")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            place = Place(str(path), 1, 1)
+            place = Place(name, 1, 1)
             message = f"cannot read this file: {reason}"
             raise ScenarioError([Diagnostic("SCN001", message, place, "")]) from error
-        return cls.parse(str(path), text)
+        return cls.parse(name, text)
 
     def _broken(self, code: str, message: str, error: MarkedYAMLError) -> ScenarioError:
         mark = error.problem_mark or error.context_mark
