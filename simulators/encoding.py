@@ -68,12 +68,21 @@ def shortest_decimal(data: bytes) -> Scaled:
     value = struct.unpack("<f", data)[0]
     for digits in range(1, 10):
         text = f"{value:.{digits - 1}e}"
-        if struct.pack("<f", float(text)) == data:
+        if _reads_as(text, data):
             break
     sign, numerals, exponent = Decimal(text).normalize().as_tuple()
     assert isinstance(exponent, int), "the float32 is finite"
     number = int("".join(map(str, numerals))) * (-1 if sign else 1)
     return Scaled(number * 10**exponent, 0) if exponent > 0 else Scaled(number, exponent)
+
+
+def _reads_as(text: str, data: bytes) -> bool:
+    """Whether the number `text`, rounded to a float32, is `data`."""
+    try:
+        return struct.pack("<f", float(text)) == data
+    except OverflowError:
+        # Fewer digits may round the largest numbers up beyond what a float32 holds.
+        return False
 
 
 def date_g(day: date) -> bytes:

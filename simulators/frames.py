@@ -133,7 +133,7 @@ def parse(frame: bytes) -> Request | None:
 
     Frames of the wrong direction (bit 6 of the C field clear) are not requests and give None too.
     """
-    if frame_length(frame) != len(frame) or frame[-1] != STOP:
+    if not frame or frame_length(frame) != len(frame) or frame[-1] != STOP:
         return None
     body = frame[1:-2] if frame[0] == SHORT_START else frame[4:-2]
     if checksum(body) != frame[-2] or not body[0] & CALLING or body[0] & 0x80:
