@@ -41,6 +41,7 @@ __all__ = [
 FILE_SIZE_MAX: Final = 64 * 1024
 
 _BYTE_ORDER_MARK: Final = "\ufeff"
+_COMMENT_MARKS: Final = ("#", ";")
 _SECTION_LINE: Final = re.compile(r"\[(.+)\]")
 _DEFAULT_USED: Final = "the default {} is used"
 _FILE: Final = "the file"
@@ -133,7 +134,7 @@ class _Document:
         section = self.updater[key.section]
         for name in (key.name, *key.former):
             if name in section:
-                return name, section[name].value or ""
+                return name, _without_comments(section[name].value or "")
         return None
 
 
@@ -182,6 +183,12 @@ def _parse(data: bytes) -> _Document:
     return _Document(updater, lines, crlf, complaints)
 
 
+def _without_comments(value: str) -> str:
+    """Drop indented comments, which the INI rules make part of the value above them."""
+    lines = value.split("\n")
+    return "\n".join(line for line in lines if not line.startswith(_COMMENT_MARKS)).strip()
+
+
 def _key_lines(text: str) -> dict[tuple[str, str], int]:
     """Find the line of every key, for messages; the parser does not tell."""
     lines: dict[tuple[str, str], int] = {}
@@ -190,7 +197,7 @@ def _key_lines(text: str) -> dict[tuple[str, str], int]:
         header = _SECTION_LINE.match(line)
         if header:
             section = header.group(1)
-        elif line.strip() and not line.startswith(("#", ";")):
+        elif line.strip() and not line.startswith(_COMMENT_MARKS):
             lines.setdefault((section, line.partition("=")[0].strip()), number)
     return lines
 
@@ -235,7 +242,7 @@ def _unknown_keys(document: _Document) -> list[Complaint]:
     for section in document.updater.sections():
         for name, option in document.updater[section].items():
             line = document.lines.get((section, name))
-            if option.value is None:
+            if option.value is None and not name.startswith(_COMMENT_MARKS):
                 complaints.append(
                     Complaint(f"[{section}]", "KEY=value", quoted(name), "it is not read", line)
                 )
@@ -261,7 +268,12 @@ def _write(updater: ConfigUpdater, key: Key, value: Any, default: Any) -> None:
         _add_section(updater, key.section)
     section = updater[key.section]
     if key.name in section:
-        section[key.name].value = text
+        option = section[key.name]
+        below = (option.value or "").split("\n")[1:]
+        option.value = text
+        # Indented comments belonged to the old value; they stay, as comments of their own.
+        for line in reversed([line for line in below if line.startswith(_COMMENT_MARKS)]):
+            option.add_after.comment(line[1:].strip(), comment_prefix=line[0])
     else:
         _append(section, key.name, text)
 
