@@ -22,7 +22,9 @@ _EPOCH_DAY: Final = dt.date(1970, 1, 1).toordinal()
 _SECONDS_PER_DAY: Final = 86_400
 #: Nine significant digits always bring a float32 back.
 _FLOAT32_DIGITS: Final = 9
+#: Any decimal of so many digits survives the way through a float32, unless it is subnormal.
 _FLOAT32_DIGITS_SURE: Final = 6
+_FLOAT32_NORMAL_MIN: Final = 2.0**-126
 
 _TYPE_F_IV: Final = 0x80
 _TYPE_F_SU: Final = 0x80
@@ -109,7 +111,8 @@ def shortest_real(data: bytes) -> Scaled:
     value: float = struct.unpack("<f", data)[0]
     if not math.isfinite(value):
         raise ValueError(f"real {value}")
-    for digits in range(_FLOAT32_DIGITS_SURE, _FLOAT32_DIGITS + 1):
+    is_normal = abs(value) >= _FLOAT32_NORMAL_MIN
+    for digits in range(_FLOAT32_DIGITS_SURE if is_normal else 1, _FLOAT32_DIGITS + 1):
         text = f"{value:.{digits - 1}e}"
         if _as_float32(text) == value:
             break

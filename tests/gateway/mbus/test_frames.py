@@ -1,4 +1,4 @@
-"""Frames: the four formats, the bytes of worked-examples 10, every prefix, trailing bytes, totality."""
+"""Frames: the four formats, the bytes of worked-examples 10, every prefix, trailing bytes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ OTHER_FRAMES: list[tuple[str, Frame, str]] = [
     ("REQ_UD1",  frames.req_ud1(7, fcb=True), "10 7A 07 81 16"),
     ("baud",     LongFrame(0x53, 0xFE, 0x50, b"\x10"), "68 04 04 68 53 FE 50 10 B1 16"),
     ("CI 70",    LongFrame(0x08, 1, 0x70), "68 03 03 68 08 01 70 79 16"),
-    ("longest",  LongFrame(0x08, 1, 0x78, bytes(252)), "68 FF FF 68 08 01 78" + "00" * 252 + "81 16"),
+    ("longest",  LongFrame(0x08, 1, 0x78, bytes(252)),
+     "68 FF FF 68 08 01 78" + "00" * 252 + "81 16"),
 ]
 # fmt: on
 VECTORS = MASTER_TELEGRAMS + OTHER_FRAMES

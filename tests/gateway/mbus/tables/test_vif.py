@@ -64,7 +64,8 @@ def _listed() -> list[int]:
     return [
         code
         for code in codes
-        if VIFTable.lut[code][1] is not MeasureUnit.NONE and "eserved" not in str(VIFTable.lut[code][2])
+        if VIFTable.lut[code][1] is not MeasureUnit.NONE
+        and "eserved" not in str(VIFTable.lut[code][2])
     ]
 
 
