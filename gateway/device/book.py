@@ -191,6 +191,12 @@ class MeterBook:
         """When the next meter is due (ns)."""
         return min((meter.due_ns for meter in self.active()), default=NEVER_NS)
 
+    def start_together(self, now: int) -> None:
+        """Let the meters that were never read be due at one moment, so that one pass takes them."""
+        for meter in self.meters:
+            if meter.due_ns <= now and not meter.reading.time:
+                meter.due_ns = now
+
     def schedule(self, meter: ListedMeter, now: int, general_cycle_s: int) -> None:
         """Plan the next read-out one cycle after the one that was due; missed ones are skipped."""
         cycle_ns = (meter.entry.readoutcycle or general_cycle_s) * NS_PER_S

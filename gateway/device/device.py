@@ -413,6 +413,7 @@ class Device:
             await self._on_bus(DeviceState.SCAN, conversation)
             outcome = "done"
         finally:
+            self.book.start_together(self._rt.now())
             if self.configuration.mbus_scanmode in plans.ALLOCATING_SCAN_MODES:
                 self.allocate()
             self._save_list()
