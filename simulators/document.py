@@ -148,7 +148,7 @@ def _complaints(
         elif detail["type"] == "missing":
             message = f"key {location[-1]!r} is missing here"
         else:
-            name = next((part for part in reversed(location) if isinstance(part, str)), "")
+            name = location[-1] if location and isinstance(location[-1], str) else ""
             reason = detail["msg"].removeprefix("Value error, ")
             message = f"{name}: {reason}" if name else reason
             if detail["type"] != "value_error" and not isinstance(detail["input"], dict | list):

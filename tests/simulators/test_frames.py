@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators import frames
-from simulators.frames import CiField, Function, Request
+from simulators.frames import Function, Request
 
 VECTORS = [
     ("10 40 05 45 16", Request(0x40, 5, None, b"")),
@@ -81,7 +81,6 @@ def test_function_and_frame_count_bit() -> None:
     assert (request.function, request.fcb, request.fcv) == (Function.REQ_UD2, True, True)
     reset = Request(0x40, 1, None, b"")
     assert (reset.function, reset.fcb, reset.fcv) == (Function.SND_NKE, False, False)
-    assert CiField.SELECT == 0x52
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def long(
 
 
 def characters(answer: Answer | None) -> bytes | None:
+    """What of an answer goes onto the line."""
     return None if answer is None else answer.data
 
 
