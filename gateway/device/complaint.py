@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+#: What a message says in place of a value that is nobody's business.
+SECRET: Final = "a value that is not shown"
 #: Characters of a culprit that are quoted; a hostile file must not fill the log.
 QUOTED_MAX: Final = 80
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from configupdater import ConfigUpdater
 
-from gateway.device.complaint import Complaint, quoted
+from gateway.device.complaint import SECRET, Complaint, quoted
 from gateway.device.keys import KEYS, Configuration, Key, Tab
 from gateway.device.kinds import KindError
 
@@ -217,13 +217,18 @@ def _value(document: _Document, key: Key, default: Any, complaints: list[Complai
         return key.kind.parse(text)
     except KindError as error:
         value = default
-        action = _DEFAULT_USED.format(_shown(key, default))
+        action = "the default is used" if key.secret else _DEFAULT_USED.format(_shown(key, default))
         if key.masked is not None and text == str(key.masked[0]):
             value = key.masked[1]
             action = f"its bits beyond the last are ignored, {value} is used"
         line = document.lines.get((key.section, name))
-        complaints.append(Complaint(key.place, str(error), quoted(text), action, line))
+        complaints.append(Complaint(key.place, str(error), _got(key, text), action, line))
         return value
+
+
+def _got(key: Key, text: str) -> str:
+    """Quote what came, unless it is a secret."""
+    return SECRET if key.secret else quoted(text)
 
 
 def _shown(key: Key, value: Any) -> str:
@@ -258,7 +263,7 @@ def _write(updater: ConfigUpdater, key: Key, value: Any, default: Any) -> None:
     try:
         text = key.kind.format(value)
     except KindError as error:
-        raise KindError(f"{key.place}: expected {error}, got {quoted(str(value))}") from None
+        raise KindError(f"{key.place}: expected {error}, got {_got(key, str(value))}") from None
     if text == "" and default in ("", None):
         if updater.has_section(key.section):
             for name in (key.name, *key.former):

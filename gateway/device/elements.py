@@ -45,7 +45,8 @@ class Element:
     """One element: how its text becomes an attribute and back.
 
     `always` = written even with its default; `identifies` = without it the meter cannot be
-    addressed. A row that is `stored_as` another's attribute is a spelling that is only read.
+    addressed; `secret` = no message may show it. A row that is `stored_as` another's attribute is a
+    spelling that is only read.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Element:
     default: Any
     always: bool = False
     identifies: bool = False
+    secret: bool = False
     stored_as: str = ""
 
     @property
@@ -134,8 +136,9 @@ def _scale(text: str) -> int:
         number = Decimal(text)
     except InvalidOperation:
         raise ElementError(expected) from None
+    # Equal only where the digits are a single one and zeros.
     exponent = number.adjusted()
-    if number != Decimal((0, (1,), exponent)) or abs(exponent) > _SCALE_MAX:
+    if abs(exponent) > _SCALE_MAX or number != Decimal((0, (1,), exponent)):
         raise ElementError(expected)
     return exponent
 
@@ -210,7 +213,7 @@ _METER_ROWS: Final = (
     Element("addressmode",    _FLAG,                   str,          0, identifies=True),
     Element("readoutcycle",   _number(0, _UINT32_MAX), str,          0),
     Element("maxvaluecount",  _number(0, 65535),       str,          0),
-    Element("encryptionkey",  _bytes(KEY_BYTES),       _bytes_text,  b""),
+    Element("encryptionkey",  _bytes(KEY_BYTES),       _bytes_text,  b"", secret=True),
     Element("active",         _FLAG,                   str,          1),
     Element("rssi",           _number(-32768, 32767),  str,          0),
     Element("rsi",            _number(-32768, 32767),  str,          0, stored_as="rssi"),

@@ -51,7 +51,8 @@ class Key:
     """One key of chip.ini: where it stands, what it takes and what it does.
 
     `own` marks keys that the manual does not have (C-20, C-21, C-22, C-32, C-74), `idle` those that
-    are read and kept without any effect (C-45). `former` are other spellings that are read (C-24).
+    are read and kept without any effect (C-45), `secret` those whose value no message may show.
+    `former` are other spellings that are read (C-24).
     """
 
     attribute: str
@@ -64,6 +65,7 @@ class Key:
     tab: Tab
     own: bool
     idle: bool
+    secret: bool
     former: tuple[str, ...]
     masked: tuple[int, int] | None
 
@@ -84,6 +86,7 @@ def _key(
     name: str = "",
     own: bool = False,
     idle: bool = False,
+    secret: bool = False,
     former: tuple[str, ...] = (),
     masked: tuple[int, int] | None = None,
 ) -> Any:
@@ -100,6 +103,7 @@ def _key(
         "tab": tab,
         "own": own,
         "idle": idle,
+        "secret": secret,
         "former": former,
         "masked": masked,
     }
@@ -471,7 +475,7 @@ class Configuration:
         own=True,
     )
     ipcfg_password: str = _key(
-        "UDPCFG", Text(64), "admin", "password of IP configuration by discovery"
+        "UDPCFG", Text(64), "admin", "password of IP configuration by discovery", secret=True
     )
 
     @property

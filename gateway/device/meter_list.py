@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lxml import etree
 
-from gateway.device.complaint import Complaint, quoted
+from gateway.device.complaint import SECRET, Complaint, quoted
 from gateway.device.elements import METER_ELEMENTS, VALUE_ELEMENTS, Element, ElementError
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _fill(
             setattr(entry, element.attribute, element.parse(child.text or ""))
         except ElementError as error:
             _keep(entry, child)
-            got = quoted(child.text or "")
+            got = SECRET if element.secret else quoted(child.text or "")
             complaints.append(_complaint(place, name, str(error), got, child))
             is_usable = is_usable and not element.identifies
     return is_usable

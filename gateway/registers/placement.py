@@ -1,8 +1,8 @@
 """Which entries get the registers that they ask for: one survey for image and duplicate check.
 
 The image serves and the Save check refuses by the same rules (REG-00, MET-13, C-10, C-11, C-67):
-an address must be valid in the layout, clear of registers 0-9 and of every entry before it in list
-order. A file may still hold a conflict; then the first entry in list order is served.
+an address must be valid in the layout, so behind registers 0-9, and clear of every entry before it
+in list order. A file may still hold a conflict; then the first entry in list order is served.
 """
 
 from __future__ import annotations
@@ -86,7 +86,6 @@ class _Surveyor:
         self.meters = meters
         self.layout = layout
         self.taken = bytearray(REGISTER_COUNT)
-        self.taken[:ENTRY_REGISTERS] = _ONES[ENTRY_REGISTERS]
         self.owners: dict[int, Place] = {}
         self.units: dict[int, int] = {}
         self.result = Survey([], [])
@@ -137,13 +136,11 @@ class _Surveyor:
             return True
         return self._refused(place, register, Cause.BELOW_METER, Place(place.meter))
 
-    def _owner(self, register: int) -> Place | None:
-        """The entry that holds `register`; None is the gateway's own block."""
-        # Extents never overlap, so the nearest start at or below is the owner's.
-        for start in range(register, register - ENTRY_REGISTERS, -1):
-            if start in self.owners:
-                return self.owners[start]
-        return None
+    def _owner(self, register: int) -> Place:
+        """The entry that holds `register`: extents never overlap, so the nearest start below."""
+        while register not in self.owners:
+            register -= 1
+        return self.owners[register]
 
     def _refused(
         self, place: Place, register: int, cause: Cause, other: Place | None = None

@@ -39,7 +39,7 @@ TABLE: list[tuple[str, str, Any, list[str], list[str]]] = [
     ("DEVICE", "NAME", "Anybus M-Bus/MTCP 80", ["", "x" * 20, "Größe"], ["x" * 21]),
     ("CONFIG", "MBUS_BAUDRATE", 2400,
      ["300", "600", "1200", "2400", "4800", "9600", "19200"], ["0", "2401", "38400"]),
-    ("CONFIG", "MBUS_DATABITS", 8, ["7", "8"], ["6", "9"]),
+    ("CONFIG", "MBUS_DATABITS", 8, ["7", "8"], ["6", "9", "x"]),
     ("CONFIG", "MBUS_DEBUGOUT", 0, ["0", "1"], ["2"]),
     ("CONFIG", "MBUS_ENABLE", 1, ["0", "1"], ["2"]),
     ("CONFIG", "MBUS_FREEZESTORAGEUM", 0, ["0", "4294967295"], ["4294967296", "0x1"]),
@@ -178,6 +178,18 @@ def test_a_complaint_names_place_rule_and_culprit() -> None:
         "line 4: [CONFIG] MBUS_TIMEOUT: expected 0 to 65535 ms, got '70000'; "
         "the default 2000 is used"
     )
+
+
+def test_passwords_are_never_shown() -> None:
+    """A message about a password quotes neither the one that came nor the default."""
+    data = b"[UDPCFG]\nIPCFG_PASSWORD=" + b"secret" * 20
+    _, complaints = load(data)
+    assert len(complaints) == 1
+    assert "secret" not in str(complaints[0])
+    assert "admin" not in str(complaints[0])
+    with pytest.raises(KindError) as caught:
+        save(FACTORY, replace(Configuration(), ipcfg_password="secret" * 20))
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["+1", " 1_0", "١", "1e1", "1 ; comment", "9" * 5000, "0x10"])
@@ -347,6 +359,11 @@ def test_one_change_changes_one_line() -> None:
 
 def test_an_address_is_taken_away() -> None:
     """A setting that becomes "not set" leaves the file."""
+    empty = FACTORY.replace(b"ADDRESS=192.168.1.101", b"ADDRESS=")
+    assert load(empty)[0].address == ""
+    assert save(empty, load(empty)[0]) == empty
+    explicit = save(b"", Configuration(), explicit=["address", "watchdog_readout"])
+    assert explicit == b""
     written = save(FACTORY, replace(load(FACTORY)[0], address="", watchdog_readout=None))
     assert b"ADDRESS" not in written
     assert load(written)[0].address == ""

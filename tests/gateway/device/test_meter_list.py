@@ -223,6 +223,38 @@ def test_a_bad_element_costs_only_itself(name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("scale", "2e3"),
+        ("scale", "1.1e3"),
+        ("scale", "1e99999"),
+        ("scale", "1.2.3"),
+        ("scale", "ten"),
+        ("scale", "0"),
+        ("valuetype", "average"),
+        ("storagenum", str(2**41)),
+        ("tariff", str(2**20)),
+        ("confdata", "0x01"),
+        ("description", "x" * 256),
+    ],
+)
+def test_a_bad_element_of_a_value_costs_only_itself(name: str, text: str) -> None:
+    """A bad element of a value is told with meter and value; its default holds."""
+    body = f"<meter><value/><value><{name}>{text}</{name}><register>20</register></value></meter>"
+    meters, complaints = load(document(body))
+    assert getattr(meters[0].values[1], name) == VALUE_ELEMENTS[name].default
+    assert meters[0].values[1].register == 20
+    assert [complaint.key for complaint in complaints] == [f"meter 1 value 2 <{name}>"]
+
+
+def test_keys_are_never_shown() -> None:
+    """A message about an encryption key does not quote it."""
+    body = "<meter><encryptionkey>0x82 0xB0</encryptionkey></meter>"
+    _, complaints = load(document(body))
+    assert "0x82" not in str(complaints[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
         ("serial", "0x3010119Z"),
         ("serial", "123456789"),
         ("serial", ""),

@@ -333,6 +333,8 @@ def test_what_no_register_holds_is_named(meter: MeterEntry) -> None:
     """A field that no register can hold is refused with the entry in the message."""
     with pytest.raises(ValueError, match="no register holds"):
         build(GATEWAY, [meter])
+    with pytest.raises(ValueError, match="no register holds GatewayEntry"):
+        build(GatewayEntry(serial=2**32, software_version=130), [])
 
 
 LAYOUTS = [
