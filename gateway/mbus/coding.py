@@ -104,11 +104,15 @@ class Coding:
 
 @dataclass(slots=True)
 class _Meaning:
-    """What the VIB says, while its VIFEs are worked through from left to right."""
+    """What the VIB says, while its VIFEs are worked through from left to right.
+
+    `vif_scale` is the power of ten of the VIF alone: what "in units of the VIF" means.
+    """
 
     value_type: ValueType
     unit: Unit
     scale: int
+    vif_scale: int
     is_date: bool = False
     addend: Scaled | None = None
     record_error: str = ""
@@ -191,9 +195,9 @@ def _form(data_field: int, *, is_date: bool) -> Form:
 
 def _read_vib(vib: bytes, *, text_is_last: bool) -> _Meaning:
     if not vib:
-        return _Meaning(ValueType.NONE, Unit.NONE, 0)
+        return _Meaning(ValueType.NONE, Unit.NONE, 0, 0)
     vif, chain = _look_up(vib, text_is_last=text_is_last)
-    meaning = _Meaning(vif.value_type, vif.unit, vif.exponent, vif.is_date)
+    meaning = _Meaning(vif.value_type, vif.unit, vif.exponent, vif.exponent, vif.is_date)
     if vib[0] & _CODE == _VIF_VENDOR:
         return meaning
     _apply_chain(meaning, chain)
@@ -261,7 +265,7 @@ def _replace(meaning: _Meaning, effect: Effect, argument: int) -> None:
     if not (effect is Effect.DATE and meaning.is_date):
         meaning.qualifiers.append(meaning.value_type.label)
     meaning.value_type = _REPLACEMENTS[effect]
-    meaning.scale, meaning.addend = 0, None
+    meaning.scale, meaning.vif_scale, meaning.addend = 0, 0, None
     meaning.is_date = effect is Effect.DATE
     if effect is Effect.DATE:
         meaning.unit = Unit.UTC
@@ -277,7 +281,7 @@ def _multiply(meaning: _Meaning, exponent: int) -> None:
 
 def _add(meaning: _Meaning, exponent: int) -> None:
     """Add 10^exponent, counted in units of the VIF: 10^-3 m3 plus 1 is one litre more, not 1 m3."""
-    new = Scaled(1, meaning.scale + exponent)
+    new = Scaled(1, meaning.vif_scale + exponent)
     meaning.addend = new if meaning.addend is None else add(meaning.addend, new)
 
 
