@@ -13,7 +13,6 @@ import simpy
 from gateway.io.runtime import AioRuntime
 from gateway.runtime.kernel import Kernel
 from gateway.runtime.port import LineError, Runtime, Storage
-
 from simulators.runtime import LineOpener, SimRuntime
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
     from simulators.runtime import SimRuntime
 
@@ -48,15 +48,25 @@ Address = tuple[str, int]
 class End(Protocol):
     """One end of a connection, as the network calls it (the names are asyncio's)."""
 
-    def data_received(self, data: bytes) -> None: ...
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the peer."""
+        ...
 
-    def eof_received(self) -> object: ...
+    def eof_received(self) -> object:
+        """Learn that the peer writes nothing more."""
+        ...
 
-    def connection_lost(self, error: Exception | None) -> None: ...
+    def connection_lost(self, error: Exception | None) -> None:
+        """Learn that the connection is gone."""
+        ...
 
-    def pause_writing(self) -> None: ...
+    def pause_writing(self) -> None:
+        """Hold back: enough is under way."""
+        ...
 
-    def resume_writing(self) -> None: ...
+    def resume_writing(self) -> None:
+        """Write again."""
+        ...
 
 
 class Pipe:
@@ -65,12 +75,12 @@ class Pipe:
     def __init__(self, runtime: SimRuntime, rng: random.Random) -> None:
         self._runtime = runtime
         self._rng = rng
-        self._backlog: deque[bytes | None] = deque()
+        self.backlog: deque[bytes | None] = deque()
         self._under_way = 0
         self._writer_held = False
-        self._reader_held = False
+        self.reader_held = False
         self._ended = False
-        self._reader_gone = False
+        self.reader_gone = False
         #: Set by `_connect_ends`: the end that writes here, the end that reads, the way back.
         self.writer: End
         self.reader: End
@@ -95,23 +105,23 @@ class Pipe:
     def close(self) -> None:
         """End this direction; what still comes the other way is answered by a reset."""
         self.write_eof()
-        self.back._reader_gone = True
-        self.back._backlog.clear()
+        self.back.reader_gone = True
+        self.back.backlog.clear()
 
     def abort(self) -> None:
         """Break off both directions at once; the peer gets a reset."""
         self._ended = True
-        self.back._reader_gone = True
+        self.back.reader_gone = True
         self._later(partial(self.reader.connection_lost, _reset()))
 
     def pause_reading(self) -> None:
         """Hold what comes the other way."""
-        self.back._reader_held = True
+        self.back.reader_held = True
 
     def resume_reading(self) -> None:
         """Deliver what was held."""
-        self.back._reader_held = False
-        self.back._drain()
+        self.back.reader_held = False
+        self.back.drain()
 
     # --- Arriving -------------------------------------------------------------------------------
 
@@ -119,15 +129,15 @@ class Pipe:
         self._runtime.at(self._runtime.now() + self._runtime.network.latency_ns, function)
 
     def _arrive(self, data: bytes | None) -> None:
-        if self._reader_gone:
+        if self.reader_gone:
             if data:
                 self._later(partial(self.writer.connection_lost, _reset()))
             return
         if data is None:
-            self._backlog.append(None)
+            self.backlog.append(None)
         else:
-            self._backlog.extend(self._pieces(data))
-        self._drain()
+            self.backlog.extend(self._pieces(data))
+        self.drain()
 
     def _pieces(self, data: bytes) -> list[bytes]:
         cuts = self._rng.randrange(PIECES_MAX)
@@ -136,9 +146,10 @@ class Pipe:
             data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)
         ]
 
-    def _drain(self) -> None:
-        while self._backlog and not self._reader_held:
-            piece = self._backlog.popleft()
+    def drain(self) -> None:
+        """Deliver what has arrived, as long as the reading end takes it."""
+        while self.backlog and not self.reader_held:
+            piece = self.backlog.popleft()
             if piece is None:
                 self.reader.eof_received()
                 continue

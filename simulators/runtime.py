@@ -55,9 +55,13 @@ class KernelTask(Protocol):
     callbacks: Any
 
     @property
-    def done(self) -> bool: ...
+    def done(self) -> bool:
+        """Whether the procedure has ended."""
+        ...
 
-    def outcome(self) -> Any: ...
+    def outcome(self) -> Any:
+        """Return its result or raise what it raised."""
+        ...
 
 
 class Kernel(Protocol):
@@ -67,41 +71,73 @@ class Kernel(Protocol):
 
     def start(
         self, coroutine: Coroutine[Any, Any, Any], name: str, ended: Callable[[Any], None]
-    ) -> Any: ...
+    ) -> Any:
+        """Make a task ready."""
+        ...
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """End every live task."""
+        ...
 
-    def deadlock(self) -> Exception: ...
+    def deadlock(self) -> Exception:
+        """Describe that nobody can wake anybody."""
+        ...
 
-    def livelock(self) -> Exception: ...
+    def livelock(self) -> Exception:
+        """Describe that time stands still."""
+        ...
 
-    def where(self) -> list[str]: ...
+    def where(self) -> list[str]:
+        """Describe every live task."""
+        ...
 
-    async def sleep(self, ns: int) -> None: ...
+    async def sleep(self, ns: int) -> None:
+        """Let `ns` pass."""
+        ...
 
-    async def sleep_until(self, at: int) -> None: ...
+    async def sleep_until(self, at: int) -> None:
+        """Wait for a point in time."""
+        ...
 
-    def timeout(self, ns: int) -> AbstractContextManager[Any]: ...
+    def timeout(self, ns: int) -> AbstractContextManager[Any]:
+        """Bound a block to a duration."""
+        ...
 
-    def deadline(self, at: int) -> AbstractContextManager[Any]: ...
+    def deadline(self, at: int) -> AbstractContextManager[Any]:
+        """Bound a block to a point in time."""
+        ...
 
-    def scope(self) -> AbstractContextManager[Any]: ...
+    def scope(self) -> AbstractContextManager[Any]:
+        """Enclose a block that can be cancelled."""
+        ...
 
-    def shield(self, ns: int) -> AbstractContextManager[Any]: ...
+    def shield(self, ns: int) -> AbstractContextManager[Any]:
+        """Keep outer cancels out."""
+        ...
 
-    def nursery(self) -> AbstractAsyncContextManager[Any]: ...
+    def nursery(self) -> AbstractAsyncContextManager[Any]:
+        """Own tasks."""
+        ...
 
-    def event(self) -> Any: ...
+    def event(self) -> Any:
+        """Make a flag."""
+        ...
 
-    def lock(self) -> Any: ...
+    def lock(self) -> Any:
+        """Make a lock."""
+        ...
 
-    def queue(self, places: int) -> Any: ...
+    def queue(self, places: int) -> Any:
+        """Make a queue."""
+        ...
 
-    def one_shot(
-        self, description: str, *, withdrawn: Callable[[], object] | None = None
-    ) -> Any: ...
+    def one_shot(self, description: str, *, withdrawn: Callable[[], object] | None = None) -> Any:
+        """Make a result to wait for."""
+        ...
 
-    def stream(self, sink: Any, *, limit: int) -> Any: ...
+    def stream(self, sink: Any, *, limit: int) -> Any:
+        """Make the user's half of a connection."""
+        ...
 
 
 class _Timer:
@@ -215,7 +251,7 @@ class SimRuntime:
         self,
         env: simpy.Environment,
         *,
-        kernel: Callable[[Any], Any],
+        kernel: Callable[[SimEngine], Kernel],
         seed: int | str = 1,
         scenario: str = "",
         storage: MemoryStorage | None = None,
@@ -226,7 +262,7 @@ class SimRuntime:
     ) -> None:
         self.env = env
         self._engine = SimEngine(env)
-        self._kernel: Kernel = kernel(self._engine)
+        self._kernel = kernel(self._engine)
         self._kernel.suppressed = self._suppressed
         self._seed_prefix = f"{scenario}/{seed}/"
         self._generators: dict[str, random.Random] = {}

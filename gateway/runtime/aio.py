@@ -296,7 +296,7 @@ class AioEngine:
     def _arm(self, ns: int) -> None:
         assert self._loop is not None
         if self._armed is not None:
-            if self._armed[0] <= ns:
+            if self._armed[0] == ns:
                 return
             self._armed[1].cancel()
         self._armed = (ns, self._clock.call_at(self._loop, ns, self._timer_pass))

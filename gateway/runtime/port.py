@@ -13,13 +13,13 @@ runtime (monotonic, never wall clock).
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, IntFlag, unique
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import random
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -97,8 +97,8 @@ class Task(Generic[T]):
 
     __slots__ = (
         "_coroutine", "_cut", "_done", "_ended", "_error", "_joiners", "_kernel", "_name",
-        "_result", "_scopes", "_started", "_throw", "_value", "blocker", "callbacks", "cuts", "deaf",
-        "scope", "timer",
+        "_result", "_scopes", "_started", "_throw", "_value",
+        "blocker", "callbacks", "cuts", "deaf", "scope", "timer",
     )  # fmt: skip
 
     def __init__(
