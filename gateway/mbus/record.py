@@ -304,7 +304,7 @@ def _set_instant(record: DataRecord, data: bytes) -> None:
     if instant.is_time_of_day:
         record.value_type, record.unit = ValueType.TIME, Unit.SECOND
     if instant.text is None:
-        _refuse(record, instant.reason, _POINT_IN_TIME)
+        _refuse(record, instant.reason, "a point in time")
 
 
 def _refuse_instant(record: DataRecord, data: bytes) -> None:
