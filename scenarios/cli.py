@@ -1,0 +1,51 @@
+"""The command ``meterbench``: every package brings its own part, here they are mounted."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from gateway import cli as gateway_cli
+from reports import cli as reports_cli
+from scenarios import scenario_cli
+from scenarios.demo.cli import demo
+from simulators.cli import simulate
+
+app = typer.Typer(
+    name="meterbench",
+    help="Reference M-Bus to Modbus-TCP gateway, simulated meters, checks and reports.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"meterbench {metadata.version('meterbench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _meterbench(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print and leave."),
+    ] = False,
+) -> None:
+    """Reference M-Bus to Modbus-TCP gateway, simulated meters, checks and reports."""
+
+
+app.command("demo")(demo)
+app.add_typer(gateway_cli.gateway_app)
+app.command("simulate")(simulate)
+app.command("decode")(gateway_cli.decode)
+app.add_typer(scenario_cli.app, name="scenario")
+app.add_typer(reports_cli.app, name="report")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
