@@ -1,0 +1,189 @@
+"""An opened bus: a URL that a gateway can read, simulated or real.
+
+`open_bus` turns an entry of the bench file into a `Converter`. A test that needs to know what the
+meters hold, or to switch one off, asks for a virtual one; everything else works on both.
+"""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import simpy
+
+from gateway.runtime.port import LineFormat
+from hil.bench import ConverterBus
+from simulators import endpoints
+from simulators.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hil.bench import Bench, VirtualBus
+    from hil.host import Host
+
+T = TypeVar("T")
+
+BAUDRATE_DEFAULT: Final = 2400
+
+#: How long a converter on the network may take to accept a connection, in seconds.
+CONNECT_LIMIT_S: Final = 5.0
+
+
+class UnavailableError(Exception):
+    """A resource of the bench is not there now; the message names it and says why."""
+
+
+class Converter(Protocol):
+    """The way to the meters of one bus."""
+
+    @property
+    def name(self) -> str:
+        """Name in the bench file."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """The bus as the gateway's port takes it: a device path or a URL."""
+        ...
+
+    @property
+    def line_format(self) -> LineFormat:
+        """Speed and character format of the bus."""
+        ...
+
+    @property
+    def virtual(self) -> VirtualConverter | None:
+        """The simulated bus behind it; None for a real one."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back."""
+        ...
+
+
+class RealConverter:
+    """A bus of real meters; nothing of it is held open, the gateway is its only master."""
+
+    virtual = None
+
+    def __init__(self, name: str, bus: ConverterBus) -> None:
+        self.name = name
+        self.url = bus.url
+        self.line_format = bus.line_format
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class VirtualConverter:
+    """Simulated meters behind a pseudo-terminal or a TCP port, on the loop of `host`.
+
+    The clocks of the meters show the host's time, in UTC.
+    """
+
+    def __init__(
+        self, host: Host, name: str, network: Network, endpoint: endpoints.Endpoint
+    ) -> None:
+        self.name = name
+        self._host = host
+        self._network = network
+        self._endpoint = endpoint
+        self.line_format = LineFormat(network.bus.format.baudrate)
+
+    @property
+    def virtual(self) -> VirtualConverter:
+        """This bus is simulated."""
+        return self
+
+    @property
+    def url(self) -> str:
+        """A device path for ``pty:PATH``, ``socket://HOST:PORT`` for ``tcp:HOST:PORT``."""
+        kind, _, place = self._endpoint.where.partition(":")
+        return place if kind == "pty" else f"socket://{place}"
+
+    @property
+    def meters(self) -> list[str]:
+        """Ids of the meters, in the order of the population."""
+        return self.ask(lambda network: list(network.meters))
+
+    def ask(self, question: Callable[[Network], T]) -> T:
+        """Let `question` look at the network, or act on it, at the present moment of the bus."""
+
+        def answer() -> T:
+            clock = self._network.clock
+            assert clock is not None, "the endpoint has made the clock"
+            clock.advance()
+            try:
+                return question(self._network)
+            finally:
+                clock.arm()
+
+        return self._host.ask(answer, what=f"a look at bus {self.name}")
+
+    def power(self, meter: str, *, on: bool) -> None:
+        """Switch a meter on or off; KeyError for a meter that is not there."""
+        self.ask(lambda network: network.meters[meter].power(on))
+
+    def close(self) -> None:
+        """Close the endpoint and let the bus stand still."""
+
+        async def closing() -> None:
+            await self._endpoint.close()
+            if self._network.clock is not None:
+                self._network.clock.stop()
+
+        self._host.call(closing(), what=f"closing bus {self.name}")
+
+
+def open_bus(host: Host, bench: Bench, name: str, folder: Path) -> Converter:
+    """Open a bus of the bench; a simulated one keeps its link in `folder`.
+
+    Raises `UnavailableError` for a real converter that is not there.
+    """
+    bus = bench.buses[name]
+    if isinstance(bus, ConverterBus):
+        _probe(name, bus.url)
+        return RealConverter(name, bus)
+    return _simulate(host, bench, name, bus, folder)
+
+
+def _simulate(
+    host: Host, bench: Bench, name: str, bus: VirtualBus, folder: Path
+) -> VirtualConverter:
+    meters = bench.population(bus)
+    baudrate = bus.baudrate or meters.baudrate or BAUDRATE_DEFAULT
+    place = bus.listen or (str(folder / name) if bus.kind == "pty" else "127.0.0.1:0")
+
+    async def start() -> VirtualConverter:
+        network = Network(
+            simpy.Environment(), meters, seed=bus.seed, baudrate=baudrate, epoch=datetime.now(UTC)
+        )
+        endpoint = await endpoints.serve(network, f"{bus.kind}:{place}", speed=bus.speed)
+        return VirtualConverter(host, name, network, endpoint)
+
+    try:
+        return host.call(start(), what=f"opening bus {name}")
+    except endpoints.EndpointError as error:
+        raise UnavailableError(f"bus {name!r}: {error}") from error
+
+
+def _probe(name: str, url: str) -> None:
+    """Raise `UnavailableError` when there is plainly nothing at `url`.
+
+    UDP cannot be told without a meter that answers, so it is taken at its word.
+    """
+    parts = urlsplit(url)
+    if "://" not in url:
+        if not Path(url).exists():
+            raise UnavailableError(f"bus {name!r}: there is no device {url}")
+    elif parts.scheme != "udp":
+        try:
+            with socket.create_connection((parts.hostname, parts.port), CONNECT_LIMIT_S):
+                pass
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UnavailableError(f"bus {name!r}: {url} does not answer: {reason}") from error
