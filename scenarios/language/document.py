@@ -234,6 +234,12 @@ class ReadoutStep(Strict):
     readout: Nothing
 
 
+class AllocateStep(Strict):
+    """Let the gateway give registers to every meter and value in its list (manual 4.3)."""
+
+    allocate: Nothing
+
+
 class PollStep(Strict):
     """Read registers over Modbus once."""
 
@@ -267,6 +273,7 @@ VERBS: Final[dict[str, type[Strict]]] = {
     "repeat": RepeatStep,
     "scan": ScanStep,
     "readout": ReadoutStep,
+    "allocate": AllocateStep,
     "poll": PollStep,
     "power": PowerStep,
     "start": StartStep,

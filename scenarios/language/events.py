@@ -74,12 +74,13 @@ class EventLog:
         track.times.append(at_ns)
         track.values.append(value)
         track.evidence.append(evidence)
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener(change)
 
-    def subscribe(self, listener: Listener) -> None:
-        """Call `listener` with every change from now on, in order."""
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every change from now on; returns the function that ends it."""
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def last(self, path: str) -> Any:
         """Return the present value of a path; None where it has none yet."""

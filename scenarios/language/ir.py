@@ -89,6 +89,13 @@ class Readout:
 
 
 @dataclass(frozen=True, slots=True)
+class Allocate:
+    """Let the gateway give registers to all that is listed."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Registers:
     """`count` registers from `start` on."""
 
@@ -131,7 +138,7 @@ class Stop:
 
 Step = (
     Serial | Parallel | Wait | WaitUntil | Every | Repeat
-    | Scan | Readout | Poll | Power | Start | Stop
+    | Scan | Readout | Allocate | Poll | Power | Start | Stop
 )  # fmt: skip
 
 

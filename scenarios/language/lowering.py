@@ -9,6 +9,7 @@ from scenarios.language import document, vocabulary
 from scenarios.language.diagnostics import did_you_mean
 from scenarios.language.durations import show
 from scenarios.language.ir import (
+    Allocate,
     Every,
     Need,
     Parallel,
@@ -44,6 +45,7 @@ _COMPANIONS: Final = ("within", "do", "times")
 _NEEDS: Final = {
     "scan": Capability.GATEWAY_COMMANDS,
     "readout": Capability.GATEWAY_COMMANDS,
+    "allocate": Capability.GATEWAY_COMMANDS,
     "poll": Capability.MODBUS,
     "start": Capability.MODBUS,
     "stop": Capability.MODBUS,
@@ -126,8 +128,9 @@ class StepLowering:
             if isinstance(item.get(key), list):
                 self.steps([*location, key], place)
         waited = item.get("wait_until")
-        for path in waited if isinstance(waited, Mapping) else ():
-            self._fitted(str(path), plain(waited[path]), [*location, "wait_until", path])
+        if isinstance(waited, Mapping):
+            for path, value in waited.items():
+                self._fitted(str(path), plain(value), [*location, "wait_until", path])
         self.reads_registers |= verb in ("poll", "start")
 
     def _lower(self, content: document.Strict, location: Location, place: Place) -> Step | None:
@@ -156,6 +159,8 @@ class StepLowering:
                 return Scan(place)
             case document.ReadoutStep():
                 return Readout(place)
+            case document.AllocateStep():
+                return Allocate(place)
             case document.PollStep(poll=poll):
                 self.reads_registers = True
                 return Poll(place, self._registers(poll, [*location, "poll"]))

@@ -68,7 +68,7 @@ class Seen:
     path: str
     value: Any
     since_ns: int | None
-    evidence: Mapping[str, Any] = NO_EVIDENCE
+    evidence: Mapping[str, Any]
 
     def __str__(self) -> str:
         if self.since_ns is None:
@@ -368,7 +368,7 @@ class _Monitor:
         track = self.log.tracks.get(name, _EMPTY)
         last = bisect_right(track.times, at) - 1
         if last < 0:
-            return Seen(name, None, None)
+            return Seen(name, None, None, NO_EVIDENCE)
         return Seen(name, track.values[last], track.times[last], track.evidence[last])
 
 

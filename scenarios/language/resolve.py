@@ -307,11 +307,14 @@ def _with_meter(formula: Formula, meter: str) -> Formula:
 
 
 def _bind_where(formula: Formula, meters: Sequence[str]) -> Formula:
-    """Fill in which meters each ``involves`` of a property means, for the monitor."""
+    """Fill in what the conditions of each ``where`` mean: meters of ``involves``, true, false."""
 
     def inside(where: Formula) -> Formula:
         if isinstance(where, Involves):
             return replace(where, meters=tuple(matching(where.selector, meters)))
+        if isinstance(where, Compare) and isinstance(where.right, Constant):
+            wanted = _TRUTHS.get(str(where.right.value), where.right.value)
+            return replace(where, right=replace(where.right, value=wanted))
         return _rebuild(where, inside)
 
     def term(one: Term) -> Term:

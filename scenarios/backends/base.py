@@ -1,0 +1,78 @@
+"""What a backend is to the language: a name, abilities, a clock, and a way to run a scenario.
+
+A backend builds the world of a scenario, lets `scenarios.executor` carry out the steps, and hands
+back an `Outcome`: what was seen, and nothing judged. `scenarios.judging` does the rest, the same
+for every backend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reports.verdict import Verdict
+    from scenarios.checks.expectation import ExpectedMeter
+    from scenarios.checks.layout import Clock
+    from scenarios.language.diagnostics import Place
+    from scenarios.language.events import EventLog
+    from scenarios.language.ir import Scenario
+    from scenarios.language.vocabulary import Capability
+
+
+class BackendError(Exception):
+    """The backend itself failed: nothing is known of the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailure:
+    """The steps ended early: at which line, and what that means for the verdict."""
+
+    verdict: Verdict
+    reason: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class FinalRegisters:
+    """All registers that were served when the steps had ended, or why they could not be read."""
+
+    words: Mapping[int, int] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run as it was seen.
+
+    `end_ns` is when the steps had ended; `log` may hold a little more. `expected` is what the
+    registers of each meter must hold by then.
+    """
+
+    log: EventLog
+    end_ns: int
+    uncertainty_ns: int
+    registers: FinalRegisters
+    expected: Mapping[str, ExpectedMeter]
+    clock: Clock
+    failure: StepFailure | None = None
+
+
+class Backend(Protocol):
+    """Where a scenario can run."""
+
+    @property
+    def name(self) -> str:
+        """The name on the command line: sim, pty."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What can be done and seen there."""
+        ...
+
+    def run(self, scenario: Scenario, seed: int) -> Outcome:
+        """Run a scenario that needs no more than `capabilities`; raises BackendError."""
+        ...
