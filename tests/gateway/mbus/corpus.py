@@ -1,7 +1,7 @@
 """Telegrams of real meters with agreed readings, from the folder METERBENCH_CORPUS.
 
-The files are third-party material and no part of the project; where the variable is not set the tests
-that need them are skipped by name.
+The files are third-party material and no part of the project; where the variable is not set the
+tests that need them are skipped by name.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _is_right(record: DataRecord, reading: dict[str, Any]) -> bool:
     if kind == "number":
         return _is_right_number(record, value, reading["unit"])
     if kind == "bytes":
-        return record.value == value
+        return record.value == str(value)
     if kind == "bcd_hex":
         error = record.error
         return record.value is None and error is not None and value in error.got
@@ -133,7 +133,7 @@ def _is_right(record: DataRecord, reading: dict[str, Any]) -> bool:
         return record.value is None and record.error is not None and record.unit is Unit.UTC
     if kind == "datetime":
         return record.unit is Unit.UTC and _minutes(record.value) == _minutes(value)
-    return kind == "text" and record.value == value
+    return kind == "text" and record.value == str(value)
 
 
 def _minutes(moment: str | None) -> str | None:

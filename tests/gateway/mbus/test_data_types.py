@@ -162,7 +162,7 @@ def test_type_f_reads_back(moment: dt.datetime) -> None:
 
 
 def test_hundred_years_count_from_1900() -> None:
-    """Bits 5-6 of the hour byte: 1 = 2000, 2 = 2100; 0 with a year up to 80 is 20xx all the same."""
+    """Bits 5-6 of the hour byte: 1 = 2000, 2 = 2100; 0 with a year up to 80 is 20xx too."""
     moment = dt.datetime(1997, 3, 4, 5, 6)
     years = [data_types.read_type_f(type_f(moment, hundreds)).text for hundreds in range(4)]
     assert [text[:4] for text in years if text] == ["1997", "2097", "2197", "2297"]

@@ -10,6 +10,7 @@ from tests.gateway.mbus.building import long_frame
 
 
 def fixed(data: str, ci_field: int = 0x73) -> Telegram:
+    """Decode a RSP_UD with the fixed structure."""
     return decode(long_frame(0x08, 5, ci_field, bytes.fromhex(data)))
 
 

@@ -146,12 +146,12 @@ def test_every_frame_reads_back(frame: Frame) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_parse_or_raise_one_domain_error(data: bytes) -> None:
     """The parser is total: a frame that builds the same bytes, or a FrameError in range."""
+    failed_at = 0
     try:
-        frame = frames.parse(data)
+        assert frames.parse(data).to_bytes() == data
     except FrameError as error:
-        assert 0 <= error.offset <= len(data)
-    else:
-        assert frame.to_bytes() == data
+        failed_at = error.offset
+    assert 0 <= failed_at <= len(data)
 
 
 @given(FRAMES, st.data())

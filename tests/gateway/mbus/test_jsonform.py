@@ -11,10 +11,22 @@ from gateway.mbus.jsonform import to_document, to_json
 from gateway.mbus.telegram import decode
 from tests.gateway.mbus.building import answer, long_frame
 
-RECORD_KEYS = (
-    "dib vib data function storage_number tariff subunit value_type integer scale unit value "
-    "timestamp error"
-).split()
+RECORD_KEYS = [
+    "dib",
+    "vib",
+    "data",
+    "function",
+    "storage_number",
+    "tariff",
+    "subunit",
+    "value_type",
+    "integer",
+    "scale",
+    "unit",
+    "value",
+    "timestamp",
+    "error",
+]
 
 
 def test_a_telegram_key_by_key() -> None:

@@ -16,7 +16,7 @@ from gateway.mbus.tables.manual import Unit, ValueType
 from gateway.mbus.telegram import decode
 from tests.gateway.mbus.building import HEADER, answer, long_frame, one
 
-# --- Header and CI ---------------------------------------------------------------------------------
+# --- Header and CI --------------------------------------------------------------------------------
 
 
 def test_pitfall_identification_with_hex_nibbles() -> None:
@@ -82,7 +82,7 @@ def test_pitfall_vendor_ci() -> None:
     assert (telegram.error.offset, telegram.error.got) == (6, "B7")
 
 
-# --- DIF and DIFE ----------------------------------------------------------------------------------
+# --- DIF and DIFE ---------------------------------------------------------------------------------
 
 
 def test_pitfall_fillers_anywhere() -> None:
@@ -112,7 +112,7 @@ def test_pitfall_1f_with_and_without_data(data: str) -> None:
 
 @pytest.mark.parametrize("dif", ["3f", "4f", "5f", "6f", "8f", "ff"])
 def test_pitfall_reserved_dif_keeps_what_came_before(dif: str) -> None:
-    """A reserved DIF has no known length: the records before it stand, the error names its place."""
+    """A reserved DIF has no known length: what came before stands, the error names its place."""
     telegram = decode(answer("0413 01000000" + dif + "0102"))
     assert [record.value for record in telegram.records] == ["0.001"]
     assert telegram.error is not None
@@ -159,7 +159,7 @@ def test_pitfall_more_than_ten_extensions_are_rejected() -> None:
         assert telegram.error.expected.startswith("at most 10")
 
 
-# --- LVAR and texts --------------------------------------------------------------------------------
+# --- LVAR and texts -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_pitfall_plain_text_in_both_orders(vib: str) -> None:
         assert (records[0].vib.hex(), records[0].data.hex()) == (vib, "2215")
 
 
-# --- VIF and VIFE ----------------------------------------------------------------------------------
+# --- VIF and VIFE ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_pitfall_date_type_vifes_change_type_and_unit(vife: str) -> None:
     ],
 )
 def test_pitfall_duration_vifes_change_type_and_unit(vife: str, unit: Unit) -> None:
-    """Duration of limit exceed: seconds to days from the low two bits, the scale of the VIF gone."""
+    """Duration of limit exceed: seconds to days from the low two bits; the scale is gone."""
     record = one("04be" + vife + "71bbb000")
     assert (record.value, record.unit, record.value_type) == ("11582321", unit, ValueType.TIME)
 
@@ -346,7 +346,7 @@ def test_pitfall_number_of_exceeds_is_a_count(vife: str) -> None:
     [("15", "no data"), ("16", "overflow"), ("17", "underflow"), ("18", "data error")],
 )
 def test_pitfall_record_error_vifes(vife: str, reason: str) -> None:
-    """The number beside a record error is a dummy: no value, the reason, the neighbours unharmed."""
+    """The number beside a record error is a dummy: no value, the reason, neighbours unharmed."""
     records, error = read_records(
         bytes.fromhex("0413 01000000 0493" + vife + "ffffffff 0413 02000000")
     )
@@ -383,7 +383,7 @@ def test_pitfall_second_level_of_fd() -> None:
     )
 
 
-# --- Data -------------------------------------------------------------------------------------------
+# --- Data -----------------------------------------------------------------------------------------
 
 
 def test_pitfall_bcd_with_hex_digits_never_drops_its_neighbours() -> None:

@@ -17,7 +17,7 @@ SIZE_FIELD = {1: 1, 2: 2, 3: 3, 4: 4, 6: 6, 8: 7}
 
 
 def test_a_record_shows_all_its_parts() -> None:
-    """dib, vib, data, function, storage number, tariff, subunit, type, unit, integer, scale, value."""
+    """Bytes, function, storage number, tariff, subunit, type, unit, integer, scale, value."""
     record = one("8c5104 96470600")
     assert (record.dib, record.vib, record.data) == (
         b"\x8c\x51",

@@ -164,6 +164,7 @@ def test_no_records_at_all_is_a_telegram() -> None:
 
 
 def read_everything(telegram: Telegram) -> None:
+    """Ask every record for everything."""
     for record in telegram.records:
         assert (record.value is None) or record.error is None
         assert record.timestamp is None or 0 <= record.timestamp < 2**32

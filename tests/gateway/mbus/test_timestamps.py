@@ -10,6 +10,7 @@ AT_NOON, AT_EVENING = "046d 000c543b", "046d 0012543b"
 
 
 def read(*hex_records: str) -> list[DataRecord]:
+    """Read records and give them their times."""
     records, error = read_records(bytes.fromhex("".join(hex_records)))
     assert error is None
     assign_timestamps(records)
@@ -38,7 +39,7 @@ def test_the_time_of_a_maximum_belongs_to_the_maximum() -> None:
 
 
 def test_of_equal_time_points_the_last_before_the_value_wins() -> None:
-    """A time point stands before what it belongs to; before the first one there is only the first."""
+    """A time point stands before its values; what comes before the first takes the first."""
     records = read("0413 01000000", AT_NOON, "0414 01000000", AT_EVENING, "0415 01000000")
     assert [record.timestamp for record in records] == [NOON, None, NOON, None, EVENING]
 
