@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from gateway.io.runtime import AioRuntime
-from gateway.runtime.port import Runtime
 from hil.runtimes import simulated_runtime
 from simulators.memory_storage import MemoryStorage
 
@@ -97,8 +96,3 @@ class KeywordOnlyError(Exception):
     def __init__(self, *, register: int) -> None:
         super().__init__("register")
         self.register = register
-
-
-def is_runtime(runtime: Runtime) -> Runtime:
-    """Let mypy look at a runtime as procedures do."""
-    return runtime

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import simpy
 
 import gateway.runtime.aio
 import gateway.runtime.kernel
@@ -17,6 +16,9 @@ from gateway.runtime.kernel import Cancelled, Deadlock, Livelock, TaskCancelled
 from hil.runtimes import simulated_runtime
 from simulators.memory_storage import MemoryStorage
 from tests.gateway.runtime.engines import MS, KeywordOnlyError, Run, S, suppressed
+
+if TYPE_CHECKING:
+    import simpy
 
 # --- Nursery ----------------------------------------------------------------------------------
 
@@ -83,11 +85,14 @@ def test_a_failing_body_cancels_the_children(run: Run) -> None:
             finally:
                 order.append("child ended")
 
-        with pytest.raises(KeyError):
+        async def failing_body() -> None:
             async with rt.nursery() as nursery:
                 nursery.spawn(child(), name="child")
                 await rt.sleep(0)
                 raise KeyError("body")
+
+        with pytest.raises(KeyError):
+            await failing_body()
         return order
 
     assert run(main) == ["child ended"]
@@ -173,10 +178,13 @@ def test_an_outer_cancel_reaches_the_children_while_the_body_collects_them(run: 
             finally:
                 seen.append("ended")
 
-        with pytest.raises(TimeoutError):
+        async def bounded() -> None:
             with rt.timeout(2 * MS):
                 async with rt.nursery() as nursery:
                     nursery.spawn(child(), name="child")
+
+        with pytest.raises(TimeoutError):
+            await bounded()
         return seen
 
     assert run(main) == ["ended"]
@@ -408,7 +416,7 @@ def test_awaiting_something_foreign_is_refused(run: Run) -> None:
 
 
 def test_kernel_waits_are_refused_outside_a_task() -> None:
-    """asyncio code that awaits a kernel primitive gets an error, not a hang."""
+    """Code of asyncio that awaits a kernel primitive gets an error, not a hang."""
 
     async def main() -> None:
         runtime = AioRuntime(storage=MemoryStorage())
@@ -499,9 +507,8 @@ def test_waiting_for_a_simpy_event_can_be_cut() -> None:
     never = runtime.env.event()
 
     async def main(rt: Any) -> None:
-        with pytest.raises(TimeoutError):
-            with rt.timeout(5):
-                await runtime.until(never)
+        with pytest.raises(TimeoutError), rt.timeout(5):
+            await runtime.until(never)
 
     runtime.run(main)
     assert never.callbacks == []
