@@ -184,7 +184,7 @@ def _say(
 ) -> None:
     findings = document["findings"]
     for line in findings[:FINDINGS_MAX]:
-        console.print(Text(line, style="red"))
+        console.print(Text(line, style="red"), soft_wrap=True)
     if len(findings) > FINDINGS_MAX:
         console.print(f"… and {len(findings) - FINDINGS_MAX} more in the report")
     counts = document["counts"]
@@ -196,6 +196,7 @@ def _say(
             f"  {len(document['meters'])} meters, {checked}; registers served at ",
             (f"{document['modbus']}", "cyan"),
             " while it ran",
-        )
+        ),
+        soft_wrap=True,
     )
-    console.print(Text(f"report: {paths['html']}"))
+    console.print(Text(f"report: {paths['html']}"), soft_wrap=True)

@@ -186,7 +186,8 @@ class PlainView:
     def _once(self, key: str, text: str, basement: Basement) -> None:
         if key not in self._said:
             self._said.add(key)
-            self._console.print(f"{basement.elapsed_s:6.1f} s  {text}", highlight=False)
+            line = f"{basement.elapsed_s:6.1f} s  {text}"
+            self._console.print(line, highlight=False, soft_wrap=True)
 
 
 def _meter_line(group: MeterGroup) -> str:
