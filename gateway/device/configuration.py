@@ -81,6 +81,7 @@ def save(
 ) -> bytes:
     """Write `configuration` into the text of `old`, changing only the keys that differ.
 
+    Where none differs, `old` comes back byte for byte; otherwise blanks at both ends of lines go.
     Missing keys stay away while they have their default, but for the attributes in `explicit`: a
     Save of the page writes its fields in any case (C-16). A file that cannot be used is replaced by
     the factory text; the caller keeps a copy. Raises `KindError` naming the key for a value that it
@@ -89,13 +90,17 @@ def save(
     try:
         document = _parse(old)
     except _Unusable:
-        document = _parse(factory_chip_ini(unit_loads).encode())
+        old = factory_chip_ini(unit_loads).encode()
+        document = _parse(old)
     defaults = replace(Configuration(), name=_device_name(unit_loads))
+    before = str(document.updater)
     for key in KEYS:
         value = getattr(configuration, key.attribute)
         default = getattr(defaults, key.attribute)
         if value != _value(document, key, default, []) or key.attribute in explicit:
             _write(document.updater, key, value, default)
+    if str(document.updater) == before and not document.complaints:
+        return old
     text = str(document.updater)
     return (text.replace("\n", "\r\n") if document.crlf else text).encode()
 
@@ -134,7 +139,7 @@ class _Document:
         section = self.updater[key.section]
         for name in (key.name, *key.former):
             if name in section:
-                return name, _without_comments(section[name].value or "")
+                return name, section[name].value or ""
         return None
 
 
@@ -157,9 +162,10 @@ def _parse(data: bytes) -> _Document:
     crlf = "\n" in text and text.count("\r\n") == text.count("\n")
     if crlf:
         text = text.replace("\r\n", "\n")
-    # Without the last line end the updater would glue a new key to the last line.
-    if text and not text.endswith("\n"):
-        text += "\n"
+    # No value of chip.ini has more than one line: what is indented is a line of its own, not the
+    # continuation that general INI rules make of it.
+    rows = text.removesuffix("\n").split("\n") if text else []
+    text = "".join(line.strip() + "\n" for line in rows)
     lines = _key_lines(text)
     updater = _CaseKeepingUpdater(
         allow_no_value=True,
@@ -181,12 +187,6 @@ def _parse(data: bytes) -> _Document:
         line, got = error.errors[0]
         raise _Unusable("KEY=value", got, line) from None
     return _Document(updater, lines, crlf, complaints)
-
-
-def _without_comments(value: str) -> str:
-    """Drop indented comments, which the INI rules make part of the value above them."""
-    lines = value.split("\n")
-    return "\n".join(line for line in lines if not line.startswith(_COMMENT_MARKS)).strip()
 
 
 def _key_lines(text: str) -> dict[tuple[str, str], int]:
@@ -251,7 +251,7 @@ def _unknown_keys(document: _Document) -> list[Complaint]:
                 complaints.append(
                     Complaint(f"[{section}]", "KEY=value", quoted(name), "it is not read", line)
                 )
-            meant = spelled.get((section.upper(), name.upper()))
+            meant = spelled.get((section.strip().upper(), name.upper()))
             if meant is not None and (section, name) not in known:
                 expected, got = f"[{meant[0]}] {meant[1]}", f"[{section}] {name}"
                 complaints.append(Complaint(expected, expected, got, "it is not read", line))
@@ -273,12 +273,7 @@ def _write(updater: ConfigUpdater, key: Key, value: Any, default: Any) -> None:
         _add_section(updater, key.section)
     section = updater[key.section]
     if key.name in section:
-        option = section[key.name]
-        below = (option.value or "").split("\n")[1:]
-        option.value = text
-        # Indented comments belonged to the old value; they stay, as comments of their own.
-        for line in reversed([line for line in below if line.startswith(_COMMENT_MARKS)]):
-            option.add_after.comment(line[1:].strip(), comment_prefix=line[0])
+        section[key.name].value = text
     else:
         _append(section, key.name, text)
 

@@ -347,14 +347,26 @@ def test_nothing_changes_without_a_change() -> None:
 def test_one_change_changes_one_line() -> None:
     """FILE-04: comments, order, case and unknown keys survive a rewrite."""
     configuration = replace(load(KEPT)[0], mbus_timeout=500, mbus_maxretry=1, ssh_enable=0)
-    expected = KEPT.replace(
-        b"MBUS_TIMEOUT=3000\n   ; below its key", b"MBUS_TIMEOUT=500\n; below its key"
-    ).replace(b"MBUS_IDLETIMEOUT = 200\n", b"MBUS_IDLETIMEOUT = 200\nMBUS_MAXRETRY=1\n")
+    # Indentation means nothing in this file and goes with the first change.
+    expected = (
+        KEPT.replace(b"   ;", b";")
+        .replace(b"  ;", b";")
+        .replace(b"MBUS_TIMEOUT=3000", b"MBUS_TIMEOUT=500")
+        .replace(b"MBUS_IDLETIMEOUT = 200\n", b"MBUS_IDLETIMEOUT = 200\nMBUS_MAXRETRY=1\n")
+    )
     written = save(KEPT, configuration)
     assert written == expected + b"\n[SSH]\nENABLE=0\n"
     assert load(written) == (configuration, [])
     crlf = save(KEPT.replace(b"\n", b"\r\n"), configuration)
     assert crlf == written.replace(b"\n", b"\r\n")
+
+
+def test_indentation_means_nothing() -> None:
+    """An indented line is a line of its own, never the continuation of the one above."""
+    data = b"  [CONFIG]\n MBUS_TIMEOUT=5\n\tMBUS_IDLETIMEOUT=7\n   junk\n"
+    configuration, complaints = load(data)
+    assert (configuration.mbus_timeout, configuration.mbus_idletimeout) == (5, 7)
+    assert [complaint.line for complaint in complaints] == [4]
 
 
 def test_an_address_is_taken_away() -> None:
