@@ -14,6 +14,7 @@ or where sender and receiver differ in format; everything else is arithmetic on 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import IntFlag
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -35,27 +36,27 @@ class Fault(IntFlag):
     FRAMING = 2
 
 
-class Format(NamedTuple):
-    """Baud rate, parity (pyserial's letters N, E, O, M, S) and stop bits of a character."""
+@dataclass(frozen=True, slots=True)
+class Format:
+    """Baud rate, parity (pyserial's letters N, E, O, M, S) and stop bits of a character.
+
+    `bits` counts those of a character, start and stop included: 11 for 8E1. Raises ValueError for
+    a rate that M-Bus does not have.
+    """
 
     baudrate: int = 2400
     parity: str = "E"
     stop_bits: int = 1
+    bits: int = field(init=False, compare=False)
+    #: Duration of one bit, and of one character.
+    bit_ticks: int = field(init=False, compare=False)
+    character_ticks: int = field(init=False, compare=False)
 
-    @property
-    def bit_ticks(self) -> int:
-        """Duration of one bit."""
-        return bit_ticks(self.baudrate)
-
-    @property
-    def bits(self) -> int:
-        """Bits of a character, start and stop included: 11 for 8E1."""
-        return 1 + _DATA_BITS + (self.parity != "N") + self.stop_bits
-
-    @property
-    def character_ticks(self) -> int:
-        """Duration of one character."""
-        return self.bits * self.bit_ticks
+    def __post_init__(self) -> None:
+        bits = 1 + _DATA_BITS + (self.parity != "N") + self.stop_bits
+        bit = bit_ticks(self.baudrate)
+        for name, value in (("bits", bits), ("bit_ticks", bit), ("character_ticks", bits * bit)):
+            object.__setattr__(self, name, value)
 
 
 def bit_ticks(baudrate: int) -> int:
@@ -112,10 +113,10 @@ class Transmission:
     def wave(self) -> int:
         """The bit stream as a negative integer: bit 0 first, idle ones without end behind it."""
         if self._wave is None:
-            _, parity, stop_bits = self.format
-            width, bits = self.format.bits, 0
+            form, bits = self.format, 0
+            width = form.bits
             for byte in reversed(self.data):
-                bits = bits << width | _character(byte, parity, stop_bits)
+                bits = bits << width | _character(byte, form.parity, form.stop_bits)
             self._wave = _IDLE << width * len(self.data) | bits
         return self._wave
 

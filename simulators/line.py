@@ -10,7 +10,8 @@ once are heard as the AND of their bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from simpy.events import Event, EventPriority
 
@@ -31,19 +32,28 @@ if TYPE_CHECKING:
 #: 33 bits of p.26 are the idle time that begins a new telegram.
 PAUSE_BITS: Final = 33
 
-#: Behind everything else of the same instant: what happens at a limit is in time.
+_NORMAL: Final = EventPriority(1)
 _LATE: Final = EventPriority(2)
 
 
-class Late(Event):
-    """A SimPy event that happens at a given time, as the last thing of its instant."""
+class Call(Event):
+    """An entry of SimPy's heap that makes one call; lighter than a Timeout with a callback."""
 
-    def __init__(self, env: simpy.Environment, at_ns: int, callback: Callable[[], None]) -> None:
-        super().__init__(env)
-        self._ok = True
-        self._value = None
-        self.callbacks.append(lambda _event: callback())
-        env.schedule(self, _LATE, max(0, at_ns - now_ns(env)))
+    _ok = True
+    _value = None
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        # Deliberately without Event's own constructor: no waiter is ever added to a call.
+        self.callbacks = _FIRE
+        self.function = function
+
+    def fire(self) -> None:
+        """Make the call."""
+        self.function()
+
+
+#: SimPy only iterates over the callbacks, so that all calls can share them.
+_FIRE: Final[Any] = (Call.fire,)
 
 
 def now_ns(env: simpy.Environment) -> int:
@@ -53,21 +63,23 @@ def now_ns(env: simpy.Environment) -> int:
     return now
 
 
-def call_at(env: simpy.Environment, at_ns: int, callback: Callable[[], None]) -> None:
-    """Let `callback` be called at `at_ns`, or in this instant if that has passed."""
-    timeout = env.timeout(max(0, at_ns - now_ns(env)))
-    timeout.callbacks.append(lambda _event: callback())
+def call_at(
+    env: simpy.Environment, at_ns: int, function: Callable[[], None], *, late: bool = False
+) -> None:
+    """Let `function` be called at `at_ns`, or in this instant if that has passed.
+
+    A `late` call is the last thing of its instant: what happens at a limit is in time.
+    """
+    priority = _LATE if late else _NORMAL
+    env.schedule(Call(function), priority, max(0, at_ns - now_ns(env)))
 
 
-class Heard:
+class Heard(NamedTuple):
     """One frame that slaves heard complete and without faults; times in ticks."""
 
-    __slots__ = ("data", "end", "start")
-
-    def __init__(self, data: bytes, start: int, end: int) -> None:
-        self.data = data
-        self.start = start
-        self.end = end
+    data: bytes
+    start: int
+    end: int
 
 
 class SlaveEar:
@@ -78,6 +90,7 @@ class SlaveEar:
     """
 
     def __init__(self, form: Format) -> None:
+        self._format = form
         self._receiver = Receiver(form)
         self._pause = PAUSE_BITS * form.bit_ticks
         self._buffer = bytearray()
@@ -89,6 +102,9 @@ class SlaveEar:
 
     def hear(self, transmission: Transmission) -> list[Heard]:
         """Take what the master is going to say, and find the frames that it completes."""
+        if self._is_one_frame(transmission):
+            self._forget()
+            return [Heard(transmission.data, transmission.start, transmission.end)]
         self._receiver.add([transmission])
         found = list[Heard]()
         for burst, begin in list(self._receiver.unread()):
@@ -106,6 +122,15 @@ class SlaveEar:
                     found.append(frame)
             self._receiver.take(len(burst.data) - begin, to_ns(burst.close))
         return found
+
+    def _is_one_frame(self, transmission: Transmission) -> bool:
+        """Whether it is one whole frame in our format, with nothing before it that matters."""
+        return (
+            frames.frame_length(transmission.data) == len(transmission.data)
+            and transmission.format == self._format
+            and self._receiver.idle(transmission.start)
+            and (not self._times or transmission.start - self._times[-1][1] > self._pause)
+        )
 
     def _complete(self) -> Heard | None:
         """The frame that the buffer now holds, taken out of it; starts that lead nowhere go."""
@@ -127,6 +152,9 @@ class SlaveEar:
         self._buffer.clear()
         self._times.clear()
 
+
+#: Answers that are remembered before those long over are sorted out.
+TALKERS_MIN: Final = 16
 
 #: Called when slaves have heard a frame, at the end of its last stop bit.
 FrameHandler = Callable[[Heard], None]
@@ -151,6 +179,8 @@ class Bus:
         self.ear = SlaveEar(self.format)
         self._listeners: list[Listener] = []
         self._talking: list[Transmission] = []
+        # A request that began during an answer ends before this has passed since the answer.
+        self._memory = frames.FRAME_LENGTH_MAX * self.format.character_ticks
         self._free = 0
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -167,51 +197,43 @@ class Bus:
         transmission = Transmission(sender, data, start, form)
         self._free = transmission.end
         end = to_ns(transmission.end)
-        if self.master_sent is not None:
-            notify = self.master_sent
-            call_at(self.env, end, lambda: notify(transmission))
+        last = None
         for heard in self.ear.hear(transmission):
-            self._deliver(heard)
+            if heard.end == transmission.end:
+                last = heard
+            else:
+                call_at(self.env, to_ns(heard.end), partial(self._deliver, heard))
+        call_at(self.env, end, partial(self._sent, transmission, last))
         return end
+
+    def _sent(self, transmission: Transmission, last: Heard | None) -> None:
+        """The master's last stop bit has left, and with it the frame that it completes."""
+        if self.master_sent is not None:
+            self.master_sent(transmission)
+        if last is not None:
+            self._deliver(last)
+
+    def _deliver(self, heard: Heard) -> None:
+        """Hand a frame to the slaves."""
+        if self.on_frame is not None:
+            self.on_frame(heard)
 
     def backlog(self) -> int:
         """Characters that the master has still to send."""
         waiting = self._free - to_ticks(now_ns(self.env))
         return max(0, -(-waiting // self.format.character_ticks))
 
-    def _deliver(self, heard: Heard) -> None:
-        """Hand a frame to the slaves at the end of its last stop bit."""
-        if self.on_frame is not None:
-            handler = self.on_frame
-            call_at(self.env, to_ns(heard.end), lambda: handler(heard))
-
     def answer(self, transmissions: Sequence[Transmission]) -> None:
         """Put what slaves are going to say on the line; all listeners learn of it at once."""
-        if transmissions:
-            self._talking = [item for item in self._talking if not self._over(item)]
-            self._talking.extend(transmissions)
-            for listener in tuple(self._listeners):
-                listener(transmissions)
+        if not transmissions:
+            return
+        if len(self._talking) > TALKERS_MIN:
+            oldest = to_ticks(now_ns(self.env)) - self._memory
+            self._talking = [item for item in self._talking if item.end > oldest]
+        self._talking.extend(transmissions)
+        for listener in tuple(self._listeners):
+            listener(transmissions)
 
     def talking(self, since: int, until: int) -> set[str]:
         """The slaves that talk at some moment between two times (ticks)."""
         return {item.sender for item in self._talking if item.start < until and item.end > since}
-
-    def overlapping(self, transmission: Transmission) -> list[Transmission]:
-        """Everything of other senders that is on the line together with `transmission`."""
-        return [
-            item
-            for item in self._talking
-            if item is not transmission
-            and item.start < transmission.end
-            and item.end > transmission.start
-        ]
-
-    def _over(self, transmission: Transmission) -> bool:
-        """Whether nothing that still matters can overlap with it."""
-        return to_ns(transmission.end) + self._memory_ns < now_ns(self.env)
-
-    @property
-    def _memory_ns(self) -> int:
-        """How long an ended transmission is remembered: the longest frame (MBDOC48 p.22-23)."""
-        return to_ns(frames.FRAME_LENGTH_MAX * self.format.character_ticks)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from simulators.characters import Fault, Format, Transmission, bit_ticks
-from simulators.line import Bus, Late
+from simulators.line import Bus, call_at
 from simulators.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class SimulatedPort(Generic[R]):
         self._fault = fault
         self._error: type[OSError] = getattr(rt, "line_error", OSError)
         self._wake = rt.event()
+        self._plan = 0
+        self._disturbed = False
         self._format = line_format
         self._receiver = Receiver(self._character_format(line_format))
         self._leave: Callable[[], None] | None = bus.listen(self._heard)
@@ -71,7 +73,7 @@ class SimulatedPort(Generic[R]):
         self._check_open()
         end = self._bus.send("master", data, self._receiver.format)
         sent = self._rt.event()
-        Late(self._bus.env, end, sent.set)
+        call_at(self._bus.env, end, sent.set, late=True)
         await sent.wait()
         return end
 
@@ -79,20 +81,33 @@ class SimulatedPort(Generic[R]):
         """Listen for one answer: until it is complete, or a silence, or nothing by `by`."""
         while True:
             self._check_open()
-            now = self._rt.now()
             reading = self._receiver.plan(missing, by=by, gap=gap)
-            if reading.at_ns <= now:
-                self._receiver.take(len(reading.data), now)
-                faults = tuple((index, self._fault(what)) for index, what in reading.faults)
-                return self._received(
-                    data=reading.data,
-                    faults=faults,
-                    first_ns=reading.first_ns,
-                    last_ns=reading.last_ns,
-                )
-            self._wake.clear()
-            Late(self._bus.env, reading.at_ns, self._wake.set)
-            await self._wake.wait()
+            if await self._undisturbed_until(reading.at_ns):
+                break
+        self._receiver.take(len(reading.data), self._rt.now())
+        return self._received(
+            data=reading.data,
+            faults=tuple((index, self._fault(what)) for index, what in reading.faults),
+            first_ns=reading.first_ns,
+            last_ns=reading.last_ns,
+        )
+
+    async def _undisturbed_until(self, at_ns: int) -> bool:
+        """Wait for the end of a plan; False when somebody begins to talk, or closes, before it."""
+        if at_ns <= self._rt.now():
+            return True
+        self._plan += 1
+        plan = self._plan
+        self._disturbed = False
+        self._wake.clear()
+        call_at(self._bus.env, at_ns, lambda: self._planned(plan), late=True)
+        await self._wake.wait()
+        return not self._disturbed
+
+    def _planned(self, plan: int) -> None:
+        """The end of a plan has come; one that was given up or replaced wakes nobody."""
+        if plan == self._plan:
+            self._wake.set()
 
     def flush(self) -> bytes:
         """Forget, and return, the characters that have arrived and were not received."""
@@ -110,11 +125,15 @@ class SimulatedPort(Generic[R]):
         if self._leave is not None:
             self._leave()
             self._leave = None
-            self._wake.set()
+            self._disturb()
 
     def _heard(self, transmissions: Sequence[Transmission]) -> None:
         """Slaves are going to talk: whoever waits must plan again."""
         self._receiver.add(transmissions)
+        self._disturb()
+
+    def _disturb(self) -> None:
+        self._disturbed = True
         self._wake.set()
 
     def _check_open(self) -> None:

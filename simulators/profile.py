@@ -132,7 +132,7 @@ class Coding(NamedTuple):
     kind: Kind
     length: int | None
     encode: Callable[[Any], bytes]
-    register: Callable[[int], int] | None = None
+    register: Callable[[Any], int] | None = None
 
 
 def _bcd(digits: int) -> Coding:
@@ -231,38 +231,27 @@ class CompiledRecord:
     shows at time 0. ValueError where the value does not suit the coding.
     """
 
-    __slots__ = ("_coding", "_data", "_function", "_head", "index", "record")
+    __slots__ = ("_characters", "_coding", "_head", "_value", "index", "record")
 
     def __init__(self, record: Record, index: int, key: str, epoch: datetime) -> None:
         self.record = record
         self.index = index
         self._head = record.dib + record.vib
-        self._coding = CODINGS[record.coding] if record.coding is not None else None
-        self._data = record.data
-        self._function: values.ValueFunction | None = None
+        self._coding: Coding | None = None
+        self._value: values.ValueFunction | None = None
+        data = record.data or b""
+        self._characters: Callable[[int], bytes] = lambda _ns: data
         if record.coding is not None:
-            self._function = _function(record.coding, record.value, key, epoch)
-
-    def data(self, ns: int) -> bytes:
-        """The characters of the value at `ns`."""
-        if self._coding is None or self._function is None:
-            return self._data or b""
-        if self._coding.register is not None:
-            return self._coding.encode(self._register(ns))
-        return self._coding.encode(self._function(ns))
-
-    def _register(self, ns: int) -> int:
-        """The whole number in the meter's register, which rolls over."""
-        assert self._function is not None, "literal data has no register"
-        assert self._coding is not None, "a function comes with a coding"
-        assert self._coding.register is not None, "asked of codings with a register only"
-        value = self._function(ns)
-        assert isinstance(value, int), "a register holds whole numbers"
-        return self._coding.register(value)
+            self._coding = coding = CODINGS[record.coding]
+            self._value = value = _function(record.coding, record.value, key, epoch)
+            self._characters = lambda ns: coding.encode(value(ns))
+            if isinstance(value, values.Fixed):
+                fixed = coding.encode(value(0))
+                self._characters = lambda _ns: fixed
 
     def encode(self, ns: int) -> bytes:
         """DIB, VIB and value as they stand in a telegram sent at `ns`."""
-        return self._head + self.data(ns)
+        return self._head + self._characters(ns)
 
     def reading(self, ns: int, timestamp: int | None) -> ExpectedReading | None:
         """What a gateway publishes of the value of `ns`; None for a hidden record."""
@@ -276,26 +265,27 @@ class CompiledRecord:
             integer, scale = number.integer, scale + number.scale
         elif kind == "date" and integer is None:
             integer = self.unix_time(ns)
-        elif kind == "text" and text is None and self._function is not None:
-            text = str(self._function(ns))
+        elif kind == "text" and text is None and self._value is not None:
+            text = str(self._value(ns))
         return ExpectedReading(
             self.index, expect.value_type, expect.unit, integer, scale, text, timestamp, kind
         )
 
     def unix_time(self, ns: int) -> int:
         """The moment that a record of type F or G says, in seconds since 1970 UTC."""
-        assert self._function is not None, "literal data says no moment"
-        moment = values.moment(self._function(ns)).replace(second=0, microsecond=0)
+        assert self._value is not None, "literal data says no moment"
+        moment = values.moment(self._value(ns)).replace(second=0, microsecond=0)
         if self.record.coding == "date_g":
             moment = moment.replace(hour=0, minute=0)
         return int(moment.timestamp())
 
     def _number(self, ns: int) -> encoding.Scaled:
-        """The number that was sent: as the characters say it, rolled over or rounded."""
-        data = self.data(ns)
+        """The number that was sent: as the register holds it, or as the float32 was rounded."""
         if self.record.coding == "real32":
-            return encoding.shortest_decimal(data)
-        return encoding.Scaled(self._register(ns), 0)
+            return encoding.shortest_decimal(self._characters(ns))
+        value = self._value(ns) if self._value is not None else None
+        assert isinstance(value, int), "a register holds whole numbers"
+        return encoding.Scaled(value, 0)
 
 
 def _function(coding: str, spec: Any, key: str, epoch: datetime) -> values.ValueFunction:
@@ -304,30 +294,31 @@ def _function(coding: str, spec: Any, key: str, epoch: datetime) -> values.Value
     if kind == "date":
         if spec == values.CLOCK:
             return values.clock(epoch)
-        moment = values.moment(spec)
-        return lambda _ns: moment
+        return values.Fixed(values.moment(spec))
     if kind == "text":
         if not isinstance(spec, str):
             msg = f"coding text wants a text in quotes, got {spec!r}"
             raise ValueError(msg)
-        return lambda _ns: spec
+        return values.Fixed(spec)
     return _number_function(coding, spec, key)
 
 
 def _number_function(coding: str, spec: Any, key: str) -> values.ValueFunction:
-    """A number over time."""
+    """A number over time, as the register of `coding` holds it: it rolls over."""
+    rolled = CODINGS[coding].register
     if isinstance(spec, str):
         spec = values.whole_number(spec)
     if isinstance(spec, values.Moving):
-        if spec.decimals and coding != "real32":
+        if spec.decimals and rolled is not None:
             msg = f"'decimals' is for coding real32, not {coding}"
             raise ValueError(msg)
-        return spec.function(key)
-    number = Decimal(str(spec)) if isinstance(spec, float) and coding == "real32" else spec
+        value = spec.function(key)
+        return value if rolled is None else lambda ns: rolled(value(ns))
+    number = Decimal(str(spec)) if isinstance(spec, float) and rolled is None else spec
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
         msg = f"coding {coding} wants a whole number, got {spec!r}"
         raise ValueError(msg)
-    return lambda _ns: number
+    return values.Fixed(number)
 
 
 class Page(Strict):

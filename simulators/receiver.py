@@ -102,6 +102,10 @@ class Receiver:
         self._bursts.extend(_bursts(new, self.format))
         self._limit()
 
+    def idle(self, at: int) -> bool:
+        """Whether everything before `at` (ticks) is over, so that nothing can touch it."""
+        return not self._bursts or self._bursts[-1].close <= at
+
     def set_format(self, form: Format, now_ns: int) -> None:
         """Listen in another format from now on; what is on the line already is lost."""
         self.flush(now_ns)

@@ -30,6 +30,20 @@ NS_PER_S: Final = 1_000_000_000
 Value = int | Decimal | str | date
 ValueFunction = Callable[[int], Value]
 
+
+class Fixed:
+    """A value that never moves, so that it need be encoded only once."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+    def __call__(self, _ns: int) -> Value:
+        """The value, at any time."""
+        return self.value
+
+
 _UNITS_NS: Final = {
     "ns": 1,
     "us": 1_000,
