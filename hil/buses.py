@@ -7,27 +7,23 @@ meters hold, or to switch one off, asks for a virtual one; everything else works
 from __future__ import annotations
 
 import socket
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-import simpy
-
 from gateway.runtime.port import LineFormat
 from hil.bench import ConverterBus
+from hil.virtual import VirtualConverter
 from simulators import endpoints
-from simulators.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hil.bench import Bench, VirtualBus
     from hil.host import Host
+    from simulators.network import Network
 
 T = TypeVar("T")
-
-BAUDRATE_DEFAULT: Final = 2400
 
 #: How long a converter on the network may take to accept a connection, in seconds.
 CONNECT_LIMIT_S: Final = 5.0
@@ -56,7 +52,7 @@ class Converter(Protocol):
         ...
 
     @property
-    def virtual(self) -> VirtualConverter | None:
+    def virtual(self) -> SimulatedConverter | None:
         """The simulated bus behind it; None for a real one."""
         ...
 
@@ -79,31 +75,22 @@ class RealConverter:
         """Nothing is held open."""
 
 
-class VirtualConverter:
-    """Simulated meters behind a pseudo-terminal or a TCP port, on the loop of `host`.
+class SimulatedConverter:
+    """A `hil.virtual.VirtualConverter` on the loop of `host`, for tests outside that loop."""
 
-    The clocks of the meters show the host's time, in UTC.
-    """
-
-    def __init__(
-        self, host: Host, name: str, network: Network, endpoint: endpoints.Endpoint
-    ) -> None:
+    def __init__(self, host: Host, name: str, converter: VirtualConverter) -> None:
         self.name = name
+        self.url = converter.url
+        self.line_format = LineFormat(converter.network.bus.format.baudrate)
+        #: Unix time at the time 0 of the network, whole seconds.
+        self.epoch_s = converter.epoch_s
         self._host = host
-        self._network = network
-        self._endpoint = endpoint
-        self.line_format = LineFormat(network.bus.format.baudrate)
+        self._converter = converter
 
     @property
-    def virtual(self) -> VirtualConverter:
+    def virtual(self) -> SimulatedConverter:
         """This bus is simulated."""
         return self
-
-    @property
-    def url(self) -> str:
-        """A device path for ``pty:PATH``, ``socket://HOST:PORT`` for ``tcp:HOST:PORT``."""
-        kind, _, place = self._endpoint.where.partition(":")
-        return place if kind == "pty" else f"socket://{place}"
 
     @property
     def meters(self) -> list[str]:
@@ -112,13 +99,14 @@ class VirtualConverter:
 
     def ask(self, question: Callable[[Network], T]) -> T:
         """Let `question` look at the network, or act on it, at the present moment of the bus."""
+        network = self._converter.network
 
         def answer() -> T:
-            clock = self._network.clock
+            clock = network.clock
             assert clock is not None, "the endpoint has made the clock"
             clock.advance()
             try:
-                return question(self._network)
+                return question(network)
             finally:
                 clock.arm()
 
@@ -132,9 +120,9 @@ class VirtualConverter:
         """Close the endpoint and let the bus stand still."""
 
         async def closing() -> None:
-            await self._endpoint.close()
-            if self._network.clock is not None:
-                self._network.clock.stop()
+            await self._converter.close()
+            if self._converter.network.clock is not None:
+                self._converter.network.clock.stop()
 
         self._host.call(closing(), what=f"closing bus {self.name}")
 
@@ -153,22 +141,21 @@ def open_bus(host: Host, bench: Bench, name: str, folder: Path) -> Converter:
 
 def _simulate(
     host: Host, bench: Bench, name: str, bus: VirtualBus, folder: Path
-) -> VirtualConverter:
+) -> SimulatedConverter:
     meters = bench.population(bus)
-    baudrate = bus.baudrate or meters.baudrate or BAUDRATE_DEFAULT
     place = bus.listen or (str(folder / name) if bus.kind == "pty" else "127.0.0.1:0")
-
-    async def start() -> VirtualConverter:
-        network = Network(
-            simpy.Environment(), meters, seed=bus.seed, baudrate=baudrate, epoch=datetime.now(UTC)
-        )
-        endpoint = await endpoints.serve(network, f"{bus.kind}:{place}", speed=bus.speed)
-        return VirtualConverter(host, name, network, endpoint)
-
+    starting = VirtualConverter.start(
+        meters,
+        where=f"{bus.kind}:{place}",
+        seed=bus.seed,
+        baudrate=bus.baudrate,
+        speed=bus.speed,
+    )
     try:
-        return host.call(start(), what=f"opening bus {name}")
+        converter = host.call(starting, what=f"opening bus {name}")
     except endpoints.EndpointError as error:
         raise UnavailableError(f"bus {name!r}: {error}") from error
+    return SimulatedConverter(host, name, converter)
 
 
 def _probe(name: str, url: str) -> None:

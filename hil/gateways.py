@@ -6,25 +6,21 @@ loop of the bench, in real time, on the bus that its entry names; a network gate
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from gateway.device.appliance import Appliance
-from gateway.device.device import CHIP_INI, Wiring
+from gateway.device.device import CHIP_INI
 from gateway.io.storage import FileStorage
 from hil import bench as bench_file
-from hil.bench import ReferenceGateway
 from hil.buses import CONNECT_LIMIT_S, UnavailableError
-from hil.runtimes import real_time
+from hil.reference import ReferenceGateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from pathlib import Path
 
-    from gateway.device.appliance import MeterView
+    from gateway.device.appliance import Appliance, MeterView
     from gateway.device.scan import ScanReport
-    from gateway.runtime.port import Runtime
     from hil.bench import NetworkGateway
     from hil.buses import Converter
     from hil.host import Host
@@ -91,31 +87,38 @@ class ForeignGateway:
 
 
 class RunningReference:
-    """The reference gateway, started; commands block until they are done."""
+    """A `hil.reference.ReferenceGateway` on the loop of `host`, for tests outside that loop.
+
+    Commands block until they are done. `events` holds what the gateway logged.
+    """
 
     unit_identifier = UNIT_IDENTIFIER
 
     def __init__(
-        self, host: Host, name: str, gateway: ReferenceGateway, bus: Converter, data: Path
+        self,
+        host: Host,
+        name: str,
+        gateway: bench_file.ReferenceGateway,
+        bus: Converter,
+        data: Path,
     ) -> None:
         self.name = name
         self.data = data
         self.events: list[tuple[int, str, dict[str, Any]]] = []
         self._host = host
-        self._appliance: Appliance | None = None
-        self._running: asyncio.Task[Any] | None = None
         _prepare(data, gateway, bus)
-        self._engine, self._runtime = real_time(storage=FileStorage(data), log=self._logged)
         listen, _, port = gateway.modbus.rpartition(":")
-        self._wiring = Wiring(
-            bus_url=bus.url,
-            modbus_host=listen,
-            modbus_port=int(port),
-            transport_delay_ns=TRANSPORT_DELAY_NS,
+        starting = ReferenceGateway.start(
+            bus.url,
+            data,
+            modbus=(listen, int(port)),
             unit_loads=gateway.unit_loads,
+            transport_delay_ns=TRANSPORT_DELAY_NS,
+            log=self._logged,
         )
         try:
-            self.address = host.call(self._start(), what=f"starting {name}", limit_s=START_LIMIT_S)
+            self._gateway = host.call(starting, what=f"starting {name}", limit_s=START_LIMIT_S)
+            self.address = self._gateway.modbus_address
         except OSError as error:
             raise UnavailableError(f"gateway {name!r} does not start: {error}") from error
 
@@ -123,8 +126,6 @@ class RunningReference:
     def reference(self) -> RunningReference:
         """This is the reference gateway."""
         return self
-
-    # --- Commands -----------------------------------------------------------------------------
 
     def scan(self) -> ScanReport:
         """Search the bus for meters."""
@@ -146,65 +147,27 @@ class RunningReference:
 
     def meters(self) -> list[MeterView]:
         """The meter list with the last readings."""
-        appliance = self._started()
-        return self._host.ask(appliance.meters, what=f"the meter list of {self.name}")
+        return self._host.ask(self._gateway.appliance.meters, what=f"the meter list of {self.name}")
 
     def close(self) -> None:
         """Switch the gateway off and wait until it has given everything back."""
-        if self._running is not None:
-            self._host.call(self._stop(), what=f"stopping {self.name}", limit_s=STOP_LIMIT_S)
-            self._running = None
-
-    # --- On the loop --------------------------------------------------------------------------
-
-    async def _start(self) -> tuple[str, int]:
-        """Start the appliance and wait until it serves; raises what keeps it from starting."""
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[tuple[str, int]] = loop.create_future()
-
-        async def main(rt: Runtime) -> None:
-            self._appliance = Appliance(rt, self._wiring)
-            async with rt.nursery() as nursery:
-                nursery.spawn(tell(self._appliance), name="ready")
-                await self._appliance.run()
-
-        async def tell(appliance: Appliance) -> None:
-            await appliance.ready()
-            address = appliance.modbus_address()
-            if not ready.done() and address is not None:
-                ready.set_result(address)
-
-        self._running = asyncio.create_task(self._engine.run(main), name=f"gateway {self.name}")
-        await asyncio.wait({self._running, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if self._running.done():
-            running, self._running = self._running, None
-            await running
-            raise UnavailableError(f"gateway {self.name!r} ended before it was ready")
-        return ready.result()
-
-    async def _stop(self) -> None:
-        assert self._running is not None, "close looks first"
-        self._started().stop()
-        await self._running
+        self._host.call(self._gateway.stop(), what=f"stopping {self.name}", limit_s=STOP_LIMIT_S)
 
     def _command(self, what: str, act: Callable[[Appliance], Coroutine[Any, Any, T]]) -> T:
-        appliance = self._started()
+        gateway = self._gateway
 
         async def run() -> T:
-            return await self._engine.spawn_root(act(appliance), what)
+            result: T = await gateway.call(act(gateway.appliance), what)
+            return result
 
         return self._host.call(run(), what=f"{what} of {self.name}", limit_s=COMMAND_LIMIT_S)
-
-    def _started(self) -> Appliance:
-        assert self._appliance is not None, "the constructor has started it"
-        return self._appliance
 
     def _logged(self, at_ns: int, kind: str, fields: Mapping[str, Any]) -> None:
         if len(self.events) < EVENTS_MAX:
             self.events.append((at_ns, kind, dict(fields)))
 
 
-def _prepare(data: Path, gateway: ReferenceGateway, bus: Converter) -> None:
+def _prepare(data: Path, gateway: bench_file.ReferenceGateway, bus: Converter) -> None:
     """Write chip.ini unless the data directory has one; the speed is that of the bus."""
     if (data / CHIP_INI).exists():
         return
@@ -221,7 +184,7 @@ def open_gateway(
     Raises `UnavailableError` for one that does not start or does not answer.
     """
     gateway = bench.gateways[name]
-    if isinstance(gateway, ReferenceGateway):
+    if isinstance(gateway, bench_file.ReferenceGateway):
         assert bus is not None, "a reference gateway names its bus"
         folder = bench.folder / gateway.data if gateway.data is not None else data
         return RunningReference(host, name, gateway, bus, folder)

@@ -59,17 +59,25 @@ class ReferenceGateway:
         *,
         keys: Mapping[str, object] | None = None,
         modbus: tuple[str, int] = ("127.0.0.1", 0),
+        unit_loads: int = 80,
+        transport_delay_ns: int = 0,
         log: Callable[[int, str, dict[str, Any]], None] | None = None,
     ) -> Self:
         """Start a gateway on `bus_url` with its files below `data`; returns once it serves.
 
         `keys` are settings of chip.ini beside the factory file; without them the files in `data`
-        count as they are. Raises OSError when the Modbus address cannot be bound, ValueError for a
-        bad key.
+        count as they are. `unit_loads` is the model, `transport_delay_ns` what the host may add to
+        an answer. Raises OSError when the Modbus address cannot be bound, ValueError for a bad key.
         """
         if keys is not None:
-            prepare(FileStorage(data), keys)
-        wiring = Wiring(bus_url, modbus_host=modbus[0], modbus_port=modbus[1])
+            prepare(FileStorage(data), keys, unit_loads=unit_loads)
+        wiring = Wiring(
+            bus_url,
+            modbus_host=modbus[0],
+            modbus_port=modbus[1],
+            transport_delay_ns=transport_delay_ns,
+            unit_loads=unit_loads,
+        )
         gateway = cls(wiring, data, log)
         await gateway._begin()
         return gateway
@@ -86,8 +94,10 @@ class ReferenceGateway:
         self._appliance = await made
         ready = self._runtime.spawn_root(self._appliance.ready(), "ready")
         await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if self._task.done():
-            self._task.result()
+        # A start-up that fails takes the waiter for `ready` down first and the run a moment later.
+        if self._task.done() or ready.cancelled() or ready.exception() is not None:
+            task, self._task = self._task, None
+            await task
 
     @property
     def appliance(self) -> Appliance:
