@@ -26,6 +26,10 @@ _FLOAT32_DIGITS: Final = 9
 _FLOAT32_DIGITS_SURE: Final = 6
 _FLOAT32_NORMAL_MIN: Final = 2.0**-126
 
+INT64_MIN: Final = -(2**63)
+INT64_MAX: Final = 2**63 - 1
+_INT64_DIGITS: Final = 19
+
 _TYPE_F_IV: Final = 0x80
 _TYPE_F_SU: Final = 0x80
 _TYPE_I_IV: Final = 0x80
@@ -137,6 +141,18 @@ def _trimmed(integer: int, scale: int) -> Scaled:
         integer //= 10
         scale += 1
     return Scaled(integer, scale)
+
+
+def fitted(number: Scaled) -> Scaled:
+    """Round a number to the 64-bit signed integer of the registers, half to even.
+
+    Only an additive constant can lead beyond 64 bits; no meter was seen to do it.
+    """
+    integer, scale = number
+    excess = max(0, len(str(abs(integer))) - _INT64_DIGITS)
+    while not INT64_MIN <= round(integer, -excess) // 10**excess <= INT64_MAX:
+        excess += 1
+    return Scaled(round(integer, -excess) // 10**excess, scale + excess)
 
 
 def decimal_text(integer: int, scale: int) -> str:

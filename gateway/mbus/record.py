@@ -20,7 +20,7 @@ from gateway.mbus.coding import (
     special_coding,
     text_of_coding,
 )
-from gateway.mbus.data_types import Scaled, decimal_text
+from gateway.mbus.data_types import Scaled, decimal_text, fitted
 from gateway.mbus.errors import RecordError
 from gateway.mbus.structure import (
     DATA_FIELD,
@@ -268,10 +268,13 @@ def _refuse(record: DataRecord, got: str, expected: str = "a value") -> None:
 def _set_number(record: DataRecord, integer: int) -> None:
     """Give an integer its scale and, rarely, the additive constant of a VIFE."""
     coding = record.coding
-    if coding.addend is not None:
-        integer, record.scale = add(Scaled(integer, coding.scale), coding.addend)
-    record.integer = integer
-    record.value = decimal_text(integer, record.scale)
+    if coding.addend is None:
+        record.integer = integer
+        record.value = decimal_text(integer, coding.scale)
+    else:
+        exact = add(Scaled(integer, coding.scale), coding.addend)
+        record.integer, record.scale = fitted(exact)
+        record.value = decimal_text(*exact)
 
 
 def _set_empty(record: DataRecord, data: bytes) -> None:
@@ -289,7 +292,7 @@ def _set_bcd(record: DataRecord, data: bytes) -> None:
 def _set_real(record: DataRecord, data: bytes) -> None:
     record.value = decimal_text(*_rescaled(record.coding, data_types.read_real(data)))
     short = _rescaled(record.coding, data_types.shortest_real(data))
-    record.integer, record.scale = short
+    record.integer, record.scale = fitted(short)
 
 
 def _rescaled(coding: Coding, number: Scaled) -> Scaled:

@@ -125,6 +125,18 @@ def test_decimal_text_is_exact_and_plain(integer: int, scale: int) -> None:
     assert "E" not in text.upper()
 
 
+@given(st.integers(-(10**40), 10**40), st.integers(-50, 50))
+def test_fitted_numbers_are_the_nearest_of_64_bits(integer: int, scale: int) -> None:
+    """A number that fits is untouched; another loses its last digits only."""
+    number = data_types.fitted(Scaled(integer, scale))
+    assert data_types.INT64_MIN <= number.integer <= data_types.INT64_MAX
+    if data_types.INT64_MIN <= integer <= data_types.INT64_MAX:
+        assert number == (integer, scale)
+    off = abs(Fraction(number.integer) * Fraction(10) ** (number.scale - scale) - integer)
+    assert off * 2 <= Fraction(10) ** (number.scale - scale)
+    assert number.integer == integer or abs(number.integer) >= 10**17
+
+
 def test_decimal_text_shows_the_resolution() -> None:
     """Zeros behind the point stay: the meter counts in steps of a hundredth."""
     assert decimal_text(1200, -2) == "12.00"

@@ -266,6 +266,15 @@ def test_pitfall_additive_constant_of_a_real() -> None:
     assert (record.value, record.integer, record.scale) == ("0.0006", 6, -4)
 
 
+def test_pitfall_additive_constants_beyond_64_bits() -> None:
+    """The value stays exact, the integer for the registers is rounded to what they hold."""
+    whole = one("07937b ffffffffffffff7f")
+    assert (whole.value, whole.integer) == ("9223372036854775.808", 922337203685477581)
+    real = one("059778" + struct.pack("<f", 1e38).hex())
+    assert real.integer is not None
+    assert abs(real.integer) < 2**63
+
+
 def test_pitfall_second_combinable_table() -> None:
     """FC xx names the conductor and touches nothing else."""
     for code, name in (("01", "L1"), ("02", "L2"), ("03", "L3"), ("04", "neutral"), ("10", None)):
