@@ -34,8 +34,7 @@ def bcd(value: int, digits: int) -> bytes:
     The F in the most significant digit is the minus sign of real meters; one digit fewer is then
     left for the number. Raises ValueError where the value does not fit.
     """
-    sign = "F" if value < 0 else ""
-    text = sign + str(abs(value)).rjust(digits - len(sign), "0")
+    text = f"{value:0{digits}d}" if value >= 0 else f"F{-value:0{digits - 1}d}"
     if len(text) > digits:
         msg = f"{value} does not fit into {digits} BCD digits"
         raise ValueError(msg)

@@ -161,14 +161,16 @@ class Receiver:
                     return Reading(by, b"", (), None, None)
                 if last is not None and begins - last > gap:
                     return Reading(last + gap, data, tuple(faults), first, last)
-                end = index + _run(burst, index, wanted)
-                faults += [
-                    (n - index + len(data), what) for n, what in burst.faults if index <= n < end
-                ]
+                end = index + 1
+                if burst.undisturbed:
+                    # No pause inside: characters are taken until the framing has enough.
+                    end, wanted = _enough(data, burst.data, index, wanted, missing)
+                else:
+                    faults += [(len(data), what) for n, what in burst.faults if n == index]
+                    wanted = missing(data + burst.data[index:end])
                 data += burst.data[index:end]
                 first = burst.end_ns(index) if first is None else first
                 index, last = end, burst.end_ns(end - 1)
-                wanted = missing(data)
                 if wanted == 0:
                     return Reading(last, data, tuple(faults), first, last)
         if last is None:
@@ -185,15 +187,21 @@ class Receiver:
             waiting -= dropped
 
 
-def _run(burst: Burst, index: int, wanted: int) -> int:
-    """How many characters from `index` on can be taken at a stroke: at least one.
+def _enough(
+    before: bytes, data: bytes, begin: int, wanted: int, missing: Callable[[bytes], int]
+) -> tuple[int, int]:
+    """How far the framing takes `data` from `begin` on, and how many it still wants then.
 
-    Inside an undisturbed transmission there are no pauses, so all that the framing still wants may
-    be taken together; elsewhere each character may be the last before a gap.
+    `before` is what it has had already, `wanted` what it wants behind that. At least one character
+    is taken.
     """
-    if not burst.undisturbed:
-        return 1
-    return max(1, min(wanted, len(burst.data) - index))
+    end = begin
+    while end < len(data):
+        end = min(end + max(1, wanted), len(data))
+        wanted = missing(before + data[begin:end])
+        if wanted == 0:
+            break
+    return end, wanted
 
 
 def _bursts(transmissions: list[Transmission], form: Format) -> Iterator[Burst]:

@@ -138,14 +138,16 @@ class Moving(BaseModel):
     def function(self, key: str) -> ValueFunction:
         """The value over time for the meter and record that `key` names."""
         low, high = self.start or self.around or (0, 0)
-        base = low + _draw(f"{key}/start", high - low + 1)
+        base = low + _mixed(_number(f"{key}/start"), 0) % (high - low + 1)
         every, decimals = self.every, self.decimals
         if self.start is not None:
             add = self.add
             return lambda ns: _scaled(base + add * ns // every, decimals)
-        spread = 2 * self.jitter + 1
+        if not self.jitter:
+            return Fixed(_scaled(base, decimals))
+        spread, origin = 2 * self.jitter + 1, _number(key)
         low = base - self.jitter
-        return lambda ns: _scaled(low + _draw(f"{key}/{ns // every}", spread), decimals)
+        return lambda ns: _scaled(low + _mixed(origin, ns // every) % spread, decimals)
 
 
 def _scaled(number: int, decimals: int) -> int | Decimal:
@@ -153,11 +155,20 @@ def _scaled(number: int, decimals: int) -> int | Decimal:
     return Decimal(number).scaleb(-decimals) if decimals else number
 
 
-def _draw(key: str, count: int) -> int:
-    """A number from 0 to count - 1 that depends on `key` alone."""
-    if count <= 1:
-        return 0
-    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") % count
+def _number(key: str) -> int:
+    """64 bits that depend on `key` alone, in every process and version."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")
+
+
+_MASK: Final = (1 << 64) - 1
+
+
+def _mixed(origin: int, step: int) -> int:
+    """64 bits that depend on both: the output function of the generator SplitMix64."""
+    z = (origin + step * 0x9E3779B97F4A7C15) & _MASK
+    z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ z >> 27) * 0x94D049BB133111EB) & _MASK
+    return z ^ z >> 31
 
 
 def _branch(value: object) -> str:
