@@ -146,7 +146,7 @@ class _Judging:
         reason = ""
         if worst.verdict is not Verdict.PASS:
             reason = "\n".join(_words_of(judged, meter, worst, len(told)))
-        title = f"{_title(judged)} [fired {fired} times]"
+        title = f"{_title(judged)} [fired {_times(fired)}]"
         if judged.tolerance_ns.get(self._backend):
             title += f" [tolerance {show(uncertainty)}]"
         return Case(
@@ -256,6 +256,10 @@ def _only(
         if (group.meter.serial_number, group.meter.manufacturer) in identities:
             kept += [group.meter, *group.values]
     return kept
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _title(judged: Check) -> str:

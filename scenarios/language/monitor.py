@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,6 +60,9 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 _EMPTY: Final = Track()
+
+#: Items of a list that a reason shows.
+ITEMS_SHOWN_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,10 @@ def show_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(show_value(item) for item in value) + "]"
+        shown = [show_value(item) for item in value[:ITEMS_SHOWN_MAX]]
+        if len(value) > ITEMS_SHOWN_MAX:
+            shown.append(f"… {len(value)} in all")
+        return f"[{', '.join(shown)}]"
     return str(value)
 
 
@@ -205,6 +212,10 @@ def _values(term: Term, log: EventLog, end: int) -> Steps[Any]:
             return signals.from_changes(counted, 0, end)
 
 
+def _terms(formula: Compare) -> tuple[Term, Term]:
+    return formula.left, formula.right
+
+
 def _occurrences(track: Track, where: Formula | None) -> list[int]:
     if where is None:
         return track.times
@@ -254,7 +265,8 @@ class _Monitor:
         if value == TRUE:
             return Judgement(Verdict.PASS, "", 1)
         if value == FALSE:
-            return self._failed(f"{self._quote(formula)} is false at the end", formula, self.end, 1)
+            reason = f"{self._quote(formula)} is false at the end{self._difference(formula)}"
+            return self._failed(reason, formula, self.end, 1)
         return self._inconclusive(self._never_seen(formula), 0)
 
     def from_start(self, formula: Formula) -> Judgement:
@@ -345,6 +357,21 @@ class _Monitor:
     def _quote(self, formula: Formula) -> str:
         span: Span = formula.span
         return f"'{self.text[span.offset : span.offset + span.length]}'"
+
+    def _difference(self, formula: Formula) -> str:
+        """Say what makes two lists differ, where that is what was compared."""
+        if not isinstance(formula, Compare):
+            return ""
+        sides = [_values(term, self.log, self.end).at(self.end) for term in _terms(formula)]
+        if not all(isinstance(side, list) for side in sides):
+            return ""
+        left, right = map(Counter, sides)
+        only = ((left - right, "left"), (right - left, "right"))
+        return "".join(
+            f"; only on the {side}: {show_value(list(items.elements()))}"
+            for items, side in only
+            if items
+        )
 
     def _cut_short(self, formula: Formula) -> str:
         ended = show_time(self.end)

@@ -1,0 +1,139 @@
+"""The backend **pty**: the same gateway in real time, behind a pseudo-terminal and real sockets.
+
+The simulated bus follows the host's clock and is paced at the bit rate of the line; the gateway
+opens the pseudo-terminal as it would a serial port, and the Modbus client reads over TCP on the
+loopback interface. A run lasts as long as it says: nothing is sped up, unless the scenario itself
+sets ``world.bus.speed``, and then only the line is.
+
+A host cannot tell the order of two events that lie closer together than its clock is good for; how
+good that is, each run measures first (`measure_clock`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import simpy
+
+from gateway.device.device import Wiring
+from gateway.io.runtime import AioRuntime
+from gateway.io.storage import FileStorage
+from scenarios.backends.base import BackendError, Outcome
+from scenarios.backends.embedded import CAPABILITIES, Recorder, Stage, clock_of, files_of
+from simulators import endpoints
+from simulators.network import Network
+
+if TYPE_CHECKING:
+    from gateway.runtime.port import Runtime, Storage
+    from scenarios.language.ir import Scenario
+    from scenarios.language.vocabulary import Capability
+
+_NS_PER_S: Final = 1_000_000_000
+
+#: What the pseudo-terminal and the pacing may add to an answer on a busy host.
+TRANSPORT_DELAY_NS: Final = 20_000_000
+
+#: Naps of the probe that measures the clock, and how long each is.
+PROBE_NAPS: Final = 40
+PROBE_NAP_NS: Final = 1_000_000
+
+#: The uncertainty is never stated smaller than this: a quiet probe proves nothing for the rest.
+UNCERTAINTY_NS_MIN: Final = 10_000_000
+
+#: Real time beyond the scenario's own limit after which the run is given up as hung.
+GRACE_S: Final = 30.0
+
+
+class _Gateway(AioRuntime):
+    """Real time with the time of day that the scenario sets."""
+
+    def __init__(self, clock: int, *, seed: str, storage: Storage, recorder: Recorder) -> None:
+        super().__init__(seed=seed, storage=storage, log=recorder.logged)
+        self._clock = clock
+
+    def unix_time(self) -> int:
+        """Return the scenario's time of day."""
+        return self._clock + self.now() // _NS_PER_S
+
+
+class PtyBackend:
+    """Real time, a pseudo-terminal and TCP."""
+
+    name = "pty"
+    capabilities: frozenset[Capability] = CAPABILITIES
+
+    def run(self, scenario: Scenario, seed: int) -> Outcome:
+        """Run `scenario`; raises BackendError where gateway, simulator or host broke."""
+        limit_s = scenario.limit_ns / _NS_PER_S + GRACE_S
+        try:
+            return asyncio.run(asyncio.wait_for(_play(scenario, seed), limit_s))
+        except TimeoutError as error:
+            message = f"the run did not end within {limit_s:.0f} s of real time"
+            raise BackendError(message) from error
+        except Exception as error:
+            raise BackendError(f"{type(error).__name__}: {error}") from error
+
+
+async def _play(scenario: Scenario, seed: int) -> Outcome:
+    """Build the world in this event loop and let the scenario run in it."""
+    world = scenario.world
+    clock = clock_of(scenario)
+    network = Network(
+        simpy.Environment(),
+        world.population,
+        seed=seed,
+        baudrate=world.baudrate,
+        scenario=scenario.name,
+        epoch=datetime.fromtimestamp(clock, UTC),
+    )
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meterbench-")))
+        storage = FileStorage(folder / "data")
+        for path, data in files_of(world).items():
+            storage.replace(path, data)
+        endpoint = await endpoints.serve(network, f"pty:{folder / 'bus'}", speed=world.speed)
+        stack.push_async_callback(endpoint.close)
+        stack.callback(_stop_clock, network)
+        recorder = Recorder()
+        runtime = _Gateway(
+            clock, seed=f"{scenario.name}/{seed}", storage=storage, recorder=recorder
+        )
+        wiring = Wiring(
+            bus_url=str(folder / "bus"),
+            modbus_host="127.0.0.1",
+            modbus_port=0,
+            transport_delay_ns=TRANSPORT_DELAY_NS,
+            serial_number=world.serial_number,
+            unit_loads=world.unit_loads,
+        )
+
+        async def main(rt: Runtime) -> Outcome:
+            uncertainty_ns = await measure_clock(rt)
+            played = Stage(rt, network, wiring, recorder)
+            return await played.play(scenario, uncertainty_ns)
+
+        return await runtime.run(main)
+
+
+def _stop_clock(network: Network) -> None:
+    if network.clock is not None:
+        network.clock.stop()
+
+
+async def measure_clock(rt: Runtime) -> int:
+    """Return how far apart (ns) two events must lie for their order to be known on this host.
+
+    Twice the worst of some short naps, since both events may be late; `UNCERTAINTY_NS_MIN` at
+    least.
+    """
+    worst = 0
+    for _ in range(PROBE_NAPS):
+        before = rt.now()
+        await rt.sleep(PROBE_NAP_NS)
+        worst = max(worst, rt.now() - before - PROBE_NAP_NS)
+    return max(2 * worst, UNCERTAINTY_NS_MIN)

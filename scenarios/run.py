@@ -1,0 +1,290 @@
+"""Running scenario files: find them, compile them, run them, and join what came out.
+
+A file that does not check stops everything before anything runs, with all complaints of all files.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from dataclasses import dataclass
+from importlib import metadata, resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from reports.record import Case, Run, RunRecord, Trace
+from reports.verdict import Verdict, join
+from scenarios import requirements
+from scenarios.backends.base import BackendError
+from scenarios.judging import Judged, judge_run, not_run
+from scenarios.language.compile import Compiled, compile_path, gaps
+from scenarios.language.diagnostics import Diagnostic, ScenarioError, errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from scenarios.backends.base import Backend, Outcome
+    from scenarios.language.ir import Scenario
+
+#: How a scenario file is called.
+SUFFIX: Final = ".scn.yaml"
+#: ``@library`` is the packaged library, ``@library/faults`` one theme of it.
+LIBRARY: Final = "@library"
+
+_NS_PER_S: Final = 1_000_000_000
+
+
+class SelectionError(ValueError):
+    """What was asked for is no scenario: no such file, or nothing in the folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A scenario file: where it is, and what it is called in messages and results."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One scenario, run once with one seed on one backend."""
+
+    scenario: Scenario
+    seed: int
+    backend: str
+    judged: Judged
+    trace: str
+    trace_sha256: str | None
+    virtual_ns: int
+    real_ns: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """The joined verdict of its cases."""
+        return self.judged.verdict
+
+    @property
+    def repeat_command(self) -> str:
+        """The one command that repeats this run."""
+        file = shlex.quote(self.scenario.file)
+        return f"meterbench scenario run {file} --backend {self.backend} --seed {self.seed}"
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the entry of ``scenario run --json``."""
+        return {
+            "file": self.scenario.file,
+            "seed": self.seed,
+            "backend": self.backend,
+            "verdict": self.verdict.value,
+            "reason": self.judged.reason,
+            "trace_sha256": self.trace_sha256,
+        }
+
+
+# --- Finding files ----------------------------------------------------------------------------
+
+
+def library_folder() -> Path:
+    """Return the folder of the packaged library."""
+    return Path(str(resources.files("scenarios").joinpath("library")))
+
+
+def select(arguments: Iterable[str]) -> list[Selected]:
+    """Return the scenario files that the arguments name, each once, folders in order of path.
+
+    Raises SelectionError for one that names nothing.
+    """
+    found: dict[Path, Selected] = {}
+    for argument in arguments:
+        for selected in _select_one(argument):
+            found.setdefault(selected.path.resolve(), selected)
+    return list(found.values())
+
+
+def _select_one(argument: str) -> list[Selected]:
+    if argument == LIBRARY or argument.startswith(f"{LIBRARY}/"):
+        folder = library_folder()
+        below = argument.removeprefix(LIBRARY).strip("/")
+        return _below(folder / below, argument, lambda path: _library_name(folder, path))
+    return _below(Path(argument), argument, str)
+
+
+def _library_name(folder: Path, path: Path) -> str:
+    return f"{LIBRARY}/{path.relative_to(folder).as_posix()}"
+
+
+def _below(path: Path, argument: str, name: Callable[[Path], str]) -> list[Selected]:
+    if not path.exists() and path.with_name(path.name + SUFFIX).is_file():
+        path = path.with_name(path.name + SUFFIX)
+    if path.is_file():
+        return [Selected(path, name(path))]
+    if not path.is_dir():
+        raise SelectionError(f"{argument}: no such scenario file or folder")
+    files = sorted(path.rglob(f"*{SUFFIX}"))
+    if not files:
+        raise SelectionError(f"{argument}: no file *{SUFFIX} in this folder")
+    return [Selected(file, name(file)) for file in files]
+
+
+def compile_all(selected: Sequence[Selected]) -> list[Compiled]:
+    """Compile every file; raises ScenarioError with all errors of all files."""
+    compiled = [compile_path(one.path, name=one.name) for one in selected]
+    found: list[Diagnostic] = [
+        diagnostic for one in compiled for diagnostic in errors(one.diagnostics)
+    ]
+    if found:
+        raise ScenarioError(found)
+    return compiled
+
+
+# --- Running ----------------------------------------------------------------------------------
+
+
+def run_scenario(scenario: Scenario, backend: Backend, seed: int | None = None) -> Result:
+    """Run one scenario; what breaks in the harness becomes the verdict ERROR."""
+    seed = scenario.seed if seed is None else seed
+    missing = gaps(scenario, backend.name, backend.capabilities)
+    blocking = _blocking(scenario, missing)
+    if blocking:
+        return _result(scenario, seed, backend, not_run(scenario, blocking), None, 0)
+    started = time.monotonic_ns()
+    try:
+        outcome = backend.run(scenario, seed)
+    except BackendError as error:
+        elapsed = time.monotonic_ns() - started
+        return _result(scenario, seed, backend, _broken(scenario, error), None, elapsed)
+    elapsed = time.monotonic_ns() - started
+    judged = judge_run(scenario, outcome, backend.name, missing)
+    return _result(scenario, seed, backend, judged, outcome, elapsed)
+
+
+def _blocking(scenario: Scenario, missing: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Return the gaps without which the steps cannot be carried out."""
+    owned = {need.place for need in scenario.needs if need.owner}
+    return [gap for gap in missing if gap.place not in owned]
+
+
+def _broken(scenario: Scenario, error: BackendError) -> Judged:
+    case = Case(id="do", title=scenario.title, verdict=Verdict.ERROR, reason=str(error))
+    return Judged(Verdict.ERROR, str(error), (case,))
+
+
+def _result(
+    scenario: Scenario,
+    seed: int,
+    backend: Backend,
+    judged: Judged,
+    outcome: Outcome | None,
+    real_ns: int,
+) -> Result:
+    return Result(
+        scenario=scenario,
+        seed=seed,
+        backend=backend.name,
+        judged=judged,
+        trace=outcome.log.to_jsonl() if outcome is not None else "",
+        trace_sha256=outcome.log.sha256() if outcome is not None else None,
+        virtual_ns=outcome.end_ns if outcome is not None else 0,
+        real_ns=real_ns,
+    )
+
+
+# --- Joining ----------------------------------------------------------------------------------
+
+
+def verdict_of(results: Sequence[Result]) -> Verdict | None:
+    """Return the joined verdict; None where nothing ran."""
+    return join(result.verdict for result in results) if results else None
+
+
+def to_document(results: Sequence[Result]) -> dict[str, Any]:
+    """Return the document of ``scenario run --json``."""
+    verdict = verdict_of(results)
+    return {
+        "verdict": None if verdict is None else verdict.value,
+        "scenarios": [result.to_document() for result in results],
+    }
+
+
+def to_record(results: Sequence[Result], *, command: str = "") -> RunRecord:
+    """Join results into a run record; ids are led by the scenario's name, and seed if it varies."""
+    names = _unique_names(results)
+    cases: list[Case] = []
+    tables = []
+    for name, result in zip(names, results, strict=True):
+        cases += [
+            case.model_copy(update={"id": f"{name}/{case.id}"}) for case in result.judged.cases
+        ]
+        tables += [
+            table.model_copy(update={"id": f"{name}/{table.id}"}) for table in result.judged.tables
+        ]
+    wanted = [id_ for result in results for id_ in result.scenario.verifies]
+    return RunRecord.assemble(
+        _run(results, command),
+        cases,
+        catalogue=requirements.load(),
+        selected=dict.fromkeys(wanted),
+        meters=tables,
+        traces=[
+            _trace(name, result)
+            for name, result in zip(names, results, strict=True)
+            if result.trace
+        ],
+    )
+
+
+def _unique_names(results: Sequence[Result]) -> list[str]:
+    """Return a name for each result: the scenario's, with seed or number where it needs one."""
+    names = [result.scenario.name for result in results]
+    if len(set(names)) < len(names):
+        names = [f"{result.scenario.name}@{result.seed}" for result in results]
+    if len(set(names)) < len(names):
+        names = [f"{name}~{number}" for number, name in enumerate(names)]
+    return names
+
+
+def _run(results: Sequence[Result], command: str) -> Run:
+    seeds = dict.fromkeys(str(result.seed) for result in results)
+    backends = dict.fromkeys(result.backend for result in results)
+    title = results[0].scenario.title if len(results) == 1 else f"{len(results)} scenarios"
+    return Run(
+        title=title,
+        command=command,
+        tool_version=tool_version(),
+        seed=", ".join(seeds) or "none",
+        backend=", ".join(backends) or "none",
+        virtual_duration_ns=sum(result.virtual_ns for result in results),
+        real_duration_ns=sum(result.real_ns for result in results),
+    )
+
+
+def tool_version() -> str:
+    """Return the version of the installed distribution; a bare tree says that it is one."""
+    try:
+        return metadata.version("meterbench")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _trace(name: str, result: Result) -> Trace:
+    assert result.trace_sha256 is not None, "a trace has its hash"
+    return Trace(
+        name=trace_name(name),
+        kind="events",
+        sha256=result.trace_sha256,
+        size_bytes=len(result.trace.encode()),
+    )
+
+
+def trace_name(name: str) -> str:
+    """Return the file name of a trace."""
+    return re.sub(r"[^A-Za-z0-9_.@~-]", "-", name) + ".jsonl"
+
+
+def traces(results: Sequence[Result]) -> dict[str, str]:
+    """Return the traces by file name, as `to_record` lists them."""
+    names = _unique_names(results)
+    pairs = zip(names, results, strict=True)
+    return {trace_name(name): result.trace for name, result in pairs if result.trace}

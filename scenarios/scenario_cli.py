@@ -1,0 +1,273 @@
+"""``meterbench scenario``: run, check and explain scenario files; print their JSON schema.
+
+Exit codes: 0 all PASS, 1 a FAIL, 2 a file that does not check or wrong usage, 3 INCONCLUSIVE or
+NOT_RUN, 4 an error in the harness. Complaints about files go to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import Enum, unique
+from pathlib import Path  # noqa: TC003 - typer reads the annotations while it runs
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.text import Text
+
+from reports import html, junit
+from reports.verdict import Verdict, exit_code
+from scenarios import run as running
+from scenarios.backends import BACKENDS
+from scenarios.language import diagnostics
+from scenarios.language.compile import compile_path, gaps
+from scenarios.language.diagnostics import ScenarioError
+from scenarios.language.explain import explain as explained
+from scenarios.language.schema import schema as scenario_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reports.record import Case
+    from scenarios.backends.base import Backend
+    from scenarios.language.compile import Compiled
+    from scenarios.language.diagnostics import Diagnostic
+    from scenarios.run import Result
+
+#: Wrong usage, or a file that does not check.
+EXIT_USAGE: Final = 2
+
+#: Lines of one reason that are printed; the record and the report hold all of them.
+REASON_LINES_MAX: Final = 12
+
+app = typer.Typer(help="Run, check and explain scenario files.", no_args_is_help=True)
+
+_COLOURS: Final = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "bold red",
+    Verdict.ERROR: "bold magenta",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.NOT_RUN: "yellow",
+    Verdict.NOT_APPLICABLE: "dim",
+}
+
+
+@unique
+class Form(Enum):
+    """How complaints about files are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+@unique
+class BackendName(Enum):
+    """The backends, as an option takes them."""
+
+    SIM = "sim"
+    PTY = "pty"
+
+
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE|DIR|@library…",
+        help="Scenario files, folders of them, @library, or a theme such as @library/faults.",
+    ),
+]
+
+
+@app.callback()
+def scenario() -> None:
+    """Run, check and explain scenario files."""
+
+
+@app.command()
+def run(
+    files: Files,
+    backend: Annotated[
+        BackendName, typer.Option(help="sim: virtual time. pty: real time, pseudo-terminal, TCP.")
+    ] = BackendName.SIM,
+    seed: Annotated[
+        int | None, typer.Option(help="In place of each file's own default seed.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write result.json, report.html, junit.xml and the traces."
+        ),
+    ] = None,
+) -> None:
+    """Run scenarios and print a verdict for each; the exit code is that of all together."""
+    compiled = _compiled(files)
+    chosen = BACKENDS[backend.value]
+    for one in compiled:
+        _print_diagnostics(
+            [*one.diagnostics, *gaps(one.require(), chosen.name, chosen.capabilities)]
+        )
+    results = _run_all(compiled, chosen, seed, quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps(running.to_document(results), indent=2, ensure_ascii=False))
+    else:
+        _print_summary(results)
+    if report is not None:
+        _write_report(report, results)
+    raise typer.Exit(exit_code(running.verdict_of(results)))
+
+
+@app.command()
+def check(
+    files: Files,
+    form: Annotated[Form, typer.Option("--format", help="How complaints are written.")] = Form.TEXT,
+) -> None:
+    """Check files without running them: all mistakes of all files at once."""
+    selected = _selected(files)
+    found: list[Diagnostic] = []
+    for one in selected:
+        compiled = compile_path(one.path, name=one.name)
+        found += compiled.diagnostics
+        if compiled.scenario is not None:
+            for backend in BACKENDS.values():
+                found += gaps(compiled.scenario, backend.name, backend.capabilities)
+    writers = {
+        Form.TEXT: diagnostics.to_text,
+        Form.JSON: diagnostics.to_json,
+        Form.GITHUB: diagnostics.to_github,
+    }
+    if form is Form.TEXT:
+        _print_diagnostics(found)
+    elif found or form is Form.JSON:
+        typer.echo(writers[form](found))
+    wrong = diagnostics.errors(found)
+    if form is Form.TEXT:
+        files_checked = f"{len(selected)} file{'s' if len(selected) != 1 else ''} checked"
+        mistakes = f"{len(wrong)} error{'s' if len(wrong) != 1 else ''}"
+        typer.echo(f"{files_checked}: {mistakes if wrong else 'nothing to complain about'}")
+    raise typer.Exit(EXIT_USAGE if wrong else 0)
+
+
+@app.command()
+def explain(files: Files) -> None:
+    """Tell in plain English what files do, and what they need on each backend."""
+    for number, one in enumerate(_compiled(files)):
+        told = one.require()
+        missing = {
+            name: gaps(told, name, backend.capabilities) for name, backend in BACKENDS.items()
+        }
+        typer.echo("\n" * bool(number) + explained(told, missing), nl=False)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of scenario files, for completion in editors."""
+    typer.echo(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+
+
+# --- Files ------------------------------------------------------------------------------------
+
+
+def _selected(files: list[str]) -> list[running.Selected]:
+    try:
+        return running.select(files)
+    except running.SelectionError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_USAGE) from error
+
+
+def _compiled(files: list[str]) -> list[Compiled]:
+    """Compile all files, or leave with all their errors."""
+    try:
+        return running.compile_all(_selected(files))
+    except ScenarioError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from error
+
+
+def _print_diagnostics(found: Sequence[Diagnostic]) -> None:
+    if found:
+        typer.echo(diagnostics.to_text(found), err=True)
+
+
+# --- Running ----------------------------------------------------------------------------------
+
+
+def _run_all(
+    compiled: list[Compiled], backend: Backend, seed: int | None, *, quiet: bool
+) -> list[Result]:
+    """Run one after the other; a bar on a terminal, a line for each result in any case."""
+    results: list[Result] = []
+    console = Console(highlight=False, soft_wrap=True)
+    with Progress(console=console, transient=True, disable=quiet or not sys.stdout.isatty()) as bar:
+        task = bar.add_task("scenarios", total=len(compiled))
+        for one in compiled:
+            told = one.require()
+            bar.update(task, description=told.name)
+            result = running.run_scenario(told, backend, seed)
+            results.append(result)
+            bar.advance(task)
+            if not quiet:
+                _print_result(console, result)
+    return results
+
+
+def _print_result(console: Console, result: Result) -> None:
+    """Print one line for the scenario, and what went wrong below it."""
+    line = Text()
+    line.append(f"{result.verdict.value:<13}", style=_COLOURS[result.verdict])
+    line.append(f" {result.scenario.name}  ")
+    lasted = f"{result.virtual_ns / 1e9:.3f} s in {result.real_ns / 1e9:.2f} s of wall time"
+    line.append(f"[{result.backend}, seed {result.seed}, {lasted}]", style="dim")
+    console.print(line)
+    for case in result.judged.cases:
+        if case.verdict > Verdict.PASS:
+            _print_case(console, result, case)
+    if result.verdict > Verdict.PASS:
+        console.print(f"    repeat: {result.repeat_command}", style="dim", markup=False)
+
+
+def _print_case(console: Console, result: Result, case: Case) -> None:
+    places = {judged.id: judged.place for judged in result.scenario.judged}
+    place = places.get(case.id)
+    where = f"{place}: " if place is not None else ""
+    head = Text("    ")
+    head.append(case.verdict.value, style=_COLOURS[case.verdict])
+    ids = f" ({', '.join(case.requirements)})" if case.requirements else ""
+    head.append(f" {where}{case.id}{ids}: {case.title}")
+    console.print(head)
+    lines = case.reason.splitlines()
+    for line in lines[:REASON_LINES_MAX]:
+        console.print(f"      {line}", markup=False)
+    if len(lines) > REASON_LINES_MAX:
+        console.print(f"      and {len(lines) - REASON_LINES_MAX} lines more", style="dim")
+
+
+def _print_summary(results: Sequence[Result]) -> None:
+    counts = [
+        f"{count} {verdict.value}"
+        for verdict in reversed(Verdict)
+        if (count := sum(result.verdict is verdict for result in results))
+    ]
+    total = f"{len(results)} scenario{'s' if len(results) != 1 else ''}"
+    typer.echo(f"{total}: {', '.join(counts)}")
+
+
+def _write_report(folder: Path, results: Sequence[Result]) -> None:
+    """Write the record, its renderings and the traces that it names."""
+    record = running.to_record(results, command="meterbench scenario run")
+    files = {
+        "result.json": record.to_json(),
+        "report.html": html.render(record),
+        "junit.xml": junit.render(record),
+        **running.traces(results),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        typer.echo(f"error: the report cannot be written: {error}", err=True)
+        raise typer.Exit(exit_code(Verdict.ERROR)) from error
