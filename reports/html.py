@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _TEMPLATE: Final = "report.html.j2"
 
+#: Registers of one entry (manual 6.2).
+_ENTRY_LENGTH: Final = 10
+
 _BACKENDS: Final = {
     "sim": "sim (virtual time)",
     "pty": "pty (real time, virtual hardware)",
@@ -55,7 +58,7 @@ def render(record: RunRecord) -> str:
         met=sum(row.met for row in record.requirements),
         tables=_tables(record),
         timeline=timeline.draw(record.timeline) if record.timeline else None,
-        cases=sorted(record.cases, key=lambda case: -case.verdict.rank),
+        cases=_by_verdict(record.cases),
         tallies={row.id: _tally(row, by_id) for row in record.requirements},
     )
 
@@ -73,6 +76,7 @@ def _environment() -> Environment:
     environment.filters.update(
         words=_words,
         span=_span,
+        extent=_extent,
         hexadecimal=_hexadecimal,
         by_entry=_by_entry,
         sentence=_sentence,
@@ -120,7 +124,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str, bool]]:
         ("Started", run.started.replace("T", " ").replace("Z", " UTC") if run.started else None),
         ("Time on the bus", _duration(run.virtual_duration_ns)),
         ("Time taken", _duration(run.real_duration_ns)),
-        *run.facts.items(),
+        *((_sentence(name), value) for name, value in run.facts.items()),
     ]
     rows = [(name, value, False) for name, value in facts if value]
     return [*rows, ("Command", run.command, True)] if run.command else rows
@@ -149,10 +153,21 @@ def _above_pass(cases: Iterable[Case]) -> list[Case]:
     return sorted(above, key=lambda case: -case.verdict.rank)
 
 
+def _by_verdict(cases: Iterable[Case]) -> list[tuple[Verdict, list[Case]]]:
+    """Return the cases of each verdict that occurs, gravest first."""
+    grouped = [(verdict, [c for c in cases if c.verdict is verdict]) for verdict in Verdict]
+    return [(verdict, own) for verdict, own in reversed(grouped) if own]
+
+
 def _tables(record: RunRecord) -> list[RegisterTable]:
-    """Return the register tables, those with differences first, else in the order given."""
+    """Return the register tables: those with differences first, then by address."""
     tables = [*([record.gateway] if record.gateway else []), *record.meters]
-    return sorted(tables, key=lambda table: -max(table.verdict.rank, Verdict.PASS.rank))
+
+    def place(table: RegisterTable) -> tuple[int, int]:
+        address = -1 if table.address is None else table.address
+        return -max(table.verdict.rank, Verdict.PASS.rank), address
+
+    return sorted(tables, key=place)
 
 
 def _tally(row: RequirementRow, by_id: dict[str, Case]) -> str:
@@ -173,6 +188,14 @@ def _span(row: RegisterRow) -> str:
     if row.last_address == row.address:
         return str(row.address)
     return f"{row.address}–{row.last_address}"
+
+
+def _extent(table: RegisterTable) -> str:
+    """Return which registers a table spans: whole entries of ten."""
+    if table.address is None:
+        return "not in the register map"
+    last = max((row.last_address for row in table.rows), default=table.address)
+    return f"registers {table.address}–{last // _ENTRY_LENGTH * _ENTRY_LENGTH + _ENTRY_LENGTH - 1}"
 
 
 def _hexadecimal(words: Sequence[int]) -> str:

@@ -25,9 +25,6 @@ BLOCK_LENGTH: Final = 10
 #: Offset of the register whose upper byte names the kind of entry.
 TYPE_OFFSET: Final = 7
 
-#: First address of a meter or value; the gateway's own block comes before it.
-FIRST_ADDRESS: Final = 10
-
 #: Last address at which a whole block fits.
 LAST_ADDRESS: Final = 65520
 
@@ -41,46 +38,6 @@ class BlockType(IntEnum):
     VALUE = 0
     GATEWAY = 1
     METER = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A named stretch of registers inside a block."""
-
-    name: str
-    offset: int
-    quantity: int
-
-
-# The tables of manual 6.2, "Address/Offset, Name, Length", in their order.
-# fmt: off
-GATEWAY_FIELDS: Final = (
-    Field("serial number",     0, 2),
-    Field("protocol version",  2, 1),
-    Field("software version",  3, 1),
-    Field("time stamp",        4, 2),
-    Field("reserved +6",       6, 1),
-    Field("type",              7, 1),
-    Field("reserved +8",       8, 2),
-)
-METER_FIELDS: Final = (
-    Field("serial number",     0, 2),
-    Field("manufacturer",      2, 1),
-    Field("version / medium",  3, 1),
-    Field("time stamp",        4, 2),
-    Field("reserved +6",       6, 1),
-    Field("type",              7, 1),
-    Field("flags",             8, 1),
-    Field("reserved +9",       9, 1),
-)
-VALUE_FIELDS: Final = (
-    Field("integer",           0, 4),
-    Field("float",             4, 2),
-    Field("scale",             6, 1),
-    Field("type / unit",       7, 1),
-    Field("time stamp",        8, 2),
-)
-# fmt: on
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def test_failures_come_first() -> None:
     text = Page(PAGE[PAGE.index("<main>") : PAGE.index("</main>") + 7]).text
     assert text.index("the registers are in reverse order") < text.index("Requirements\n")
     registers = text[text.index("Register map") :]
-    assert registers.index("heat-2") < registers.index("water-1") < registers.index("heat-1")
+    assert registers.index("water-1") < registers.index("heat-2") < registers.index("heat-1")
 
 
 def test_same_record_same_bytes() -> None:

@@ -133,15 +133,6 @@ def test_value_fields(integer: int, number: float, scale: int, unit: int, time: 
     assert read == (integer, number, scale, unit, time)
 
 
-@pytest.mark.parametrize(
-    "fields", [layout.GATEWAY_FIELDS, layout.METER_FIELDS, layout.VALUE_FIELDS]
-)
-def test_field_tables_cover_the_block(fields: tuple[layout.Field, ...]) -> None:
-    """The fields of an entry fill its ten registers without gap or overlap."""
-    covered = [field.offset + i for field in fields for i in range(field.quantity)]
-    assert covered == list(range(layout.BLOCK_LENGTH))
-
-
 def test_manufacturer_that_is_no_letter() -> None:
     """Groups of five bits outside 1..26 show as "?"."""
     block = MeterBlock(10, (0, 0, 0x7C1B, 0, 0, 0, 0, 0x0200, 0, 0))
