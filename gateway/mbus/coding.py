@@ -77,10 +77,10 @@ class Coding:
     """Everything that DIB and VIB say; the data add only a number, a text or a time.
 
     The value is raw x 10^`scale` + `addend`, in `unit`. `size` is the number of data bytes, -1 for
-    LVAR. `record_error` is what a VIFE of the codes 01-1C complains of, "" if nothing.
-    `gives_time` marks the plain time point whose time belongs to the values of its storage number
-    (C-58). `qualifiers` are words of the VIFEs for the description. `msb_first` = mode 2, the most
-    significant byte of data and text comes first.
+    LVAR. `record_error` is what a VIFE of the codes 01-1C complains of, "" if nothing. `gives_time`
+    marks the plain time point whose time belongs to the values of its storage number (C-58),
+    `takes_time` the values that may get one. `qualifiers` are words of the VIFEs for the
+    description. `msb_first` = mode 2, the most significant byte of data and text comes first.
     """
 
     dib: bytes
@@ -97,6 +97,7 @@ class Coding:
     addend: Scaled | None = None
     record_error: str = ""
     gives_time: bool = False
+    takes_time: bool = False
     qualifiers: tuple[str, ...] = ()
     plain_text: bytes | None = None
     msb_first: bool = False
@@ -130,6 +131,7 @@ def build_coding(
     if is_plain_text(vib):
         plain_text = text_of(vib, 0, text_is_last=text_is_last)
     data_field = dif & DATA_FIELD
+    gives_time = len(vib) == 1 and vib[0] in _DATE_PRIMARY
     return Coding(
         dib=dib,
         vib=vib,
@@ -144,7 +146,8 @@ def build_coding(
         scale=meaning.scale,
         addend=meaning.addend,
         record_error=meaning.record_error,
-        gives_time=len(vib) == 1 and vib[0] in _DATE_PRIMARY,
+        gives_time=gives_time,
+        takes_time=bool(vib) and not gives_time,
         qualifiers=tuple(meaning.qualifiers),
         plain_text=plain_text,
         msb_first=msb_first,

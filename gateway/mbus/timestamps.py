@@ -26,16 +26,18 @@ def assign_timestamps(records: Sequence[DataRecord]) -> None:
     for at, record in enumerate(records):
         if record.coding.gives_time:
             time_points.setdefault(record.storage_number, []).append((at, record))
+    if not time_points:
+        return
     for at, record in enumerate(records):
-        candidates = time_points.get(record.coding.storage_number)
-        if candidates and record.vib and not record.gives_time:
-            record.time_record = _nearest(at, record, candidates)
+        coding = record.coding
+        if coding.takes_time and coding.storage_number in time_points:
+            candidates = time_points[coding.storage_number]
+            several = len(candidates) > 1
+            record.time_record = _nearest(at, record, candidates) if several else candidates[0][1]
 
 
 def _nearest(at: int, record: DataRecord, candidates: list[tuple[int, DataRecord]]) -> DataRecord:
     """Choose among the time points of the record's storage number."""
-    if len(candidates) == 1:
-        return candidates[0][1]
 
     def nearness(candidate: tuple[int, DataRecord]) -> tuple[int, bool, int]:
         point_at, point = candidate
