@@ -66,7 +66,8 @@ def simulate(
                 network.subscribe(_print)
             asyncio.run(_serve(network, listen, speed))
     except (ValueError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
+        for line in str(error).splitlines():
+            typer.echo(f"error: {line}", err=True)
         raise typer.Exit(EXIT_USAGE) from error
 
 

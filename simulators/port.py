@@ -94,8 +94,9 @@ class SimulatedPort(Generic[R]):
 
     async def _undisturbed_until(self, at_ns: int) -> bool:
         """Wait for the end of a plan; False when somebody begins to talk, or closes, before it."""
-        if at_ns <= self._rt.now():
+        if at_ns < self._rt.now():
             return True
+        # A limit that is now still gives way to what happens in this instant.
         self._plan += 1
         plan = self._plan
         self._disturbed = False

@@ -197,6 +197,21 @@ def test_an_entry_overrides_its_profile() -> None:
     assert first.id is None
 
 
+def test_profiles_beside_the_population_are_used(tmp_path: Path) -> None:
+    """A profile in the population's folder is found by name or path; its mistakes are its own."""
+    text = population.packaged()["demo"]
+    own = "profile: mine\ntitle: Mine\nmanufacturer: XYZ\nversion: 1\nmedium: 15\nrecords:\n"
+    good = '  - {dib: "01", vib: "03", coding: int8, value: 1, hidden: true}\n'
+    (tmp_path / "mine.yaml").write_text(own + good, encoding="utf-8")
+    (tmp_path / "bad.yaml").write_text(own + good.replace("int8", "int9"), encoding="utf-8")
+    path = tmp_path / "population.yaml"
+    path.write_text(text + "  - {id: own, profile: mine.yaml}\n", encoding="utf-8")
+    assert population.load(path).meters(seed=1)[-1].manufacturer == "XYZ"
+    path.write_text(text + "  - {id: own, profile: bad}\n", encoding="utf-8")
+    with pytest.raises(PopulationError, match=r"population\.yaml:\d+:\d+: profile: .*bad\.yaml:7:"):
+        population.load(path)
+
+
 def test_a_plain_list_is_a_population_too() -> None:
     """`world.meters` of a scenario is the list of entries alone."""
     document = load("world:\n  meters:\n    - {id: m, profile: gass}\n", "x.scn.yaml")

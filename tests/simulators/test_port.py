@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import simpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.runtime.port import Fault, LineError, LineFormat, Parity, Received
 from hil.runtimes import simulated_runtime
 from simulators import population
+from simulators.characters import Character, Format, Transmission, receive, to_ns, to_ticks
+from simulators.line import call_at
 from simulators.network import Network
 
 if TYPE_CHECKING:
@@ -200,3 +204,81 @@ def test_polls_back_to_back_never_touch() -> None:
     bench = Bench()
     assert bench.run(main) == {(42, True), (37, True)}
     assert not [item for item in bench.network.observations if item.path == "bus.collision"]
+
+
+class Plain:
+    """Reads as the port's documentation says them, worked out from all characters at once."""
+
+    def __init__(self, heard: list[Character]) -> None:
+        self._heard = [(to_ns(item.start), to_ns(item.end), item) for item in heard]
+        self.now = 0
+
+    def receive(self, length: int, by: int, gap: int) -> tuple[int, bytes, list[tuple[int, int]]]:
+        """End, data and faults of one read that begins now."""
+        taken = list[Character]()
+        last: int | None = None
+        end = by
+        while self._heard:
+            begins, ends, item = self._heard[0]
+            if begins > (by if last is None else last + gap):
+                break
+            taken.append(item)
+            self._heard.pop(0)
+            last = ends
+            end = last + gap
+            if len(taken) == length:
+                end = last
+                break
+        self.now = max(self.now, end)
+        faults = [(n, int(item.fault)) for n, item in enumerate(taken) if item.fault]
+        return self.now, bytes(item.byte for item in taken), faults
+
+
+BIT_NS = FORMAT.bits_ns(1)
+talks = st.lists(
+    st.tuples(st.integers(1, 400), st.integers(0, 40), st.binary(min_size=1, max_size=12)),
+    min_size=1,
+    max_size=8,
+)
+reads = st.lists(
+    st.tuples(st.integers(1, 10), st.integers(0, 120), st.integers(1, 60)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(talks, reads)
+def test_reads_agree_with_a_plain_model(
+    spoken: list[tuple[int, int, bytes]], asked: list[tuple[int, int, int]]
+) -> None:
+    """However transmissions and reads fall together, each read ends when and with what it must.
+
+    Transmissions (start, how long before it they are decided, data; in bits) reach the bus while
+    reads (length, answer window and gap in bits) are going on; the plain model knows all of them
+    beforehand and takes one character after the other.
+    """
+    bench = Bench()
+    transmissions = []
+    for number, (start, lead, data) in enumerate(spoken):
+        at = to_ticks(start * BIT_NS)
+        item = Transmission(str(number), data, at, Format(2400))
+        transmissions.append(item)
+        decided = max(1, start - lead) * BIT_NS
+        call_at(bench.env, decided, partial(bench.network.bus.answer, [item]))
+    plain = Plain(receive(transmissions, Format(2400)))
+
+    async def main(rt: SimRuntime, line: Any) -> list[tuple[int, bytes, list[tuple[int, int]]]]:
+        seen = []
+        for length, window, gap in asked:
+            by = rt.now() + window * BIT_NS
+            answer = await line.receive(wanting(length), by=by, gap=gap * BIT_NS)
+            faults = [(index, int(fault)) for index, fault in answer.faults]
+            seen.append((rt.now(), answer.data, faults))
+        return seen
+
+    expected = [
+        plain.receive(length, plain.now + window * BIT_NS, gap * BIT_NS)
+        for length, window, gap in asked
+    ]
+    assert bench.run(main) == expected
