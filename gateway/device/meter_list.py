@@ -11,7 +11,7 @@ Documents come from strangers: no DTD, no entities, no network, limits on size, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from lxml import etree
@@ -102,11 +102,6 @@ class Meter:
     user: str = ""
     values: list[Value] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
-
-    def copy(self) -> Meter:
-        """Give a copy that shares nothing changeable with this entry."""
-        values = [replace(value, kept=list(value.kept)) for value in self.values]
-        return replace(self, values=values, kept=list(self.kept))
 
 
 def load(data: bytes) -> tuple[list[Meter], list[Complaint]]:

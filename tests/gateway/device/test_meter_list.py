@@ -386,16 +386,6 @@ def test_byte_order_mark_and_false_header() -> None:
     assert load(latin.encode())[0][0].user == "ö"
 
 
-def test_a_copy_shares_nothing() -> None:
-    """A copied entry can be edited without touching the list."""
-    meter = Meter(values=[Value()], kept=["<x/>"])
-    copy = meter.copy()
-    copy.values[0].register = 20
-    copy.values[0].kept.append("<y/>")
-    copy.kept.clear()
-    assert meter == Meter(values=[Value()], kept=["<x/>"])
-
-
 def attributes(kind: type[Meter] | type[Value]) -> set[str]:
     """Name the attributes that are elements."""
     return {column.name for column in fields(kind)} - {"values", "kept"}
