@@ -25,7 +25,10 @@ READ_BUFFER_BYTES: Final = 65_536
 
 
 class SessionProtocol(asyncio.Protocol):
-    """One peer of a `SessionServer`."""
+    """One peer of a `SessionServer`.
+
+    An error that a session raises is a fault of ours: it stops the run, the peer's bytes cannot.
+    """
 
     def __init__(self, server: SessionServer) -> None:
         self._server = server
@@ -39,25 +42,25 @@ class SessionProtocol(asyncio.Protocol):
         """Ask the policy; a refused peer is closed without a byte."""
         self._transport = cast(asyncio.Transport, transport)
         host, port = self._transport.get_extra_info("peername")[:2]
-        self._session = self._server.sessions((host, port), self._now())
-        if self._session is None:
-            self._transport.close()
-            return
-        self._server.peers[self] = None
-        self._arm()
+        try:
+            self._session = self._server.sessions((host, port), self._now())
+            if self._session is None:
+                self._transport.close()
+                return
+            self._server.peers[self] = None
+            self._arm(self._session)
+        except Exception as error:
+            self._fail(error)
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the session; all its answers leave in one write."""
         session = self._session
-        if session is None:
+        if session is None or session.closing:
             return
-        answer = session.received(data, self._now())
-        if answer:
-            self._transport.write(answer)
-        if session.closing:
-            self._transport.close()
-        else:
-            self._arm()
+        try:
+            self._send(session, session.received(data, self._now()))
+        except Exception as error:
+            self._fail(error)
 
     def eof_received(self) -> bool:
         """Close: a peer that has said its last word gets what is under way and no more."""
@@ -77,23 +80,30 @@ class SessionProtocol(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._session is not None:
-            self._server.peers.pop(self, None)
-            session, self._session = self._session, None
+        session, self._session = self._session, None
+        if session is None:
+            return
+        self._server.peers.pop(self, None)
+        try:
             session.closed(self._now())
+        except Exception as error:
+            self._server.failed(error)
 
     def close(self) -> None:
         """End the connection behind what was answered."""
         self._transport.close()
 
-    def abort(self) -> None:
-        """End the connection at once."""
-        self._transport.abort()
+    def _send(self, session: StreamSession, answer: bytes) -> None:
+        if answer:
+            self._transport.write(answer)
+        if session.closing:
+            self._transport.close()
+        else:
+            self._arm(session)
 
-    def _arm(self) -> None:
+    def _arm(self, session: StreamSession) -> None:
         """Keep one timer no later than the session's deadline; an early one only looks again."""
-        assert self._session is not None
-        deadline = self._session.deadline()
+        deadline = session.deadline()
         if deadline is None:
             return
         if self._timer is not None:
@@ -101,24 +111,24 @@ class SessionProtocol(asyncio.Protocol):
                 return
             self._timer.cancel()
         self._timer_at = deadline
-        loop = asyncio.get_running_loop()
         delay_s = max(0, deadline - self._now()) / NS_PER_S
-        self._timer = loop.call_later(delay_s, self._look)
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._look)
 
     def _look(self) -> None:
         self._timer = None
         session = self._session
-        if session is None:
+        if session is None or session.closing:
             return
         deadline, now = session.deadline(), self._now()
-        if deadline is not None and deadline <= now:
-            answer = session.timer(now)
-            if answer:
-                self._transport.write(answer)
-            if session.closing:
-                self._transport.close()
-                return
-        self._arm()
+        try:
+            due = deadline is not None and deadline <= now
+            self._send(session, session.timer(now) if due else b"")
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._transport.abort()
+        self._server.failed(error)
 
 
 class SessionServer:
@@ -152,6 +162,10 @@ class SessionServer:
     def address(self) -> tuple[str, int]:
         """Host and port actually bound."""
         return self._address
+
+    def failed(self, error: Exception) -> None:
+        """Stop the run by an error that a session raised."""
+        self._engine.stop(error)
 
     async def close(self) -> None:
         """Stop listening and end the sessions."""

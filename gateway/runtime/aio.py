@@ -150,6 +150,8 @@ class AioEngine:
         self._finished = self._loop.create_future()
         task = self.kernel.start(self._with_root(main), "main", self._main_ended)
         try:
+            # Main begins at once, so that its root nursery is there for `spawn_root`.
+            self._pass(late_allowed=False)
             await self._until_finished(task)
             return task.outcome()
         finally:
@@ -179,9 +181,9 @@ class AioEngine:
         if not self._finished.done():
             self._finished.set_result(None)
 
-    def _stop(self, error: BaseException) -> None:
-        assert self._finished is not None
-        if not self._finished.done():
+    def stop(self, error: BaseException) -> None:
+        """End the run with a failure that came up outside every task, in a callback."""
+        if self._finished is not None and not self._finished.done():
             self._finished.set_exception(error)
 
     async def _tear_down(self) -> None:
@@ -221,7 +223,7 @@ class AioEngine:
         try:
             function(*arguments)
         except BaseException as error:
-            self._stop(error)
+            self.stop(error)
         finally:
             self._busy = False
         self._pass(late_allowed=False)
@@ -235,7 +237,7 @@ class AioEngine:
             more = self._work(self.now(), late_allowed)
         except BaseException as error:
             # Also KeyboardInterrupt: the run ends with it, after everything was cleaned up.
-            self._stop(error)
+            self.stop(error)
             return
         finally:
             self._busy = False
@@ -246,7 +248,7 @@ class AioEngine:
         elif self._heap:
             self._arm(self._heap[0][0])
         elif not self._outside and not self._scheduled:
-            self._stop(self.kernel.deadlock())
+            self.stop(self.kernel.deadlock())
 
     def _work(self, now: int, late_allowed: bool) -> bool:
         """True when the pass was cut off with work left."""
