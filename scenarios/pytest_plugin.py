@@ -68,7 +68,9 @@ class ScenarioFile(pytest.File):
             str(self.path.relative_to(root)) if self.path.is_relative_to(root) else str(self.path)
         )
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    def repr_failure(  # type: ignore[override]  # pytest's own collectors take no style either
+        self, excinfo: pytest.ExceptionInfo[BaseException]
+    ) -> Any:
         """Show the diagnostics of a file that does not check, and no traceback."""
         if isinstance(excinfo.value, ScenarioError):
             return str(excinfo.value)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.device.keys import KEYS
 from gateway.device.kinds import KindError
+from scenarios import requirements
 from scenarios.language import document, vocabulary
 from scenarios.language.diagnostics import (
     Diagnostic,
@@ -48,7 +49,7 @@ from simulators import population as populations
 from simulators.document import Complaint, PopulationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from scenarios.language.source import Location
     from simulators.population import Population
@@ -147,6 +148,7 @@ class _Compiler:
         do = lowering.steps(["do"], self._source.key(["do"]))
         self._needs += lowering.needs
         judged = {name: self._judged(name, names) for name in ("assume", "expect", "check")}
+        self._requirements(head.verifies if head is not None else [], ["verifies"])
         self._unique([item for items in judged.values() for item in items])
         self._somebody_reads([*judged["assume"], *judged["expect"]], lowering)
         if head is None or world is None:
@@ -289,6 +291,8 @@ class _Compiler:
                 continue
             model = document.judged_model(item) if section == "check" else document.PropertyModel
             content = document.validate(model, self._source, location, self.found)
+            if isinstance(content, document.Judged):
+                self._requirements(content.req, [*location, "req"])
             judged = self._judged_item(content, section, location, names)
             if judged is not None:
                 found.append(judged)
@@ -402,6 +406,16 @@ class _Compiler:
         return tuple(words)
 
     # --- Over the whole file ------------------------------------------------------------------
+
+    def _requirements(self, ids: Sequence[str], location: Location) -> None:
+        """Refuse ids that the catalogue does not have: a typo would look like a gap in coverage."""
+        catalogue = requirements.load()
+        listed = not isinstance(self._source.at(location), str)
+        for number, id_ in enumerate(ids):
+            if id_ not in catalogue:
+                place = self._source.value([*location, number] if listed else location)
+                hint = did_you_mean(id_, catalogue)
+                self._complain("SCN026", f"unknown requirement '{id_}'", place, hint)
 
     def _unique(self, judged: list[Check]) -> None:
         seen = set[str]()

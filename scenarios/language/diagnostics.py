@@ -39,6 +39,7 @@ CODES: Final[dict[str, str]] = {
     "SCN023": "a name is used twice",
     "SCN024": "a client is not known",
     "SCN025": "a meter is not known",
+    "SCN026": "a requirement is not in the catalogue",
     "SCN030": "a property does not parse",
     "SCN031": "a property names an unknown meter",
     "SCN032": "a property names an unknown signal",

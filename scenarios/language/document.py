@@ -284,28 +284,30 @@ VERBS: Final[dict[str, type[Strict]]] = {
 # --- What is judged ---------------------------------------------------------------------------
 
 
-class _Judged(Strict):
+class Judged(Strict):
+    """What an assumption, an expectation and a check have in common."""
+
     id: str = Field(pattern=_ID)
     req: Requirements = Field(default_factory=list)
     why: str = ""
     only: list[Backend] | None = None
 
 
-class PropertyModel(_Judged):
+class PropertyModel(Judged):
     """A sentence of the property language."""
 
     that: str
     tolerance: dict[Backend, Duration] = Field(default_factory=dict)
 
 
-class LayoutModel(_Judged):
+class LayoutModel(Judged):
     """The registers of meters against what the meters sent (manual 6.2)."""
 
     registers: Literal["standard"]
     meters: str = Field(default="*", alias="for")
 
 
-class RegistersModel(_Judged):
+class RegistersModel(Judged):
     """Literal registers: start address to words in hexadecimal, ``....`` for any word."""
 
     registers: dict[int, str] = Field(min_length=1)
@@ -354,11 +356,8 @@ def validate(
     model: type[Model], source: Source, location: Location, found: list[Diagnostic]
 ) -> Model | None:
     """Check the part of the file at `location`; None where it has mistakes, which go to `found`."""
-    part = source.tree
-    for step in location:
-        part = part[step]
     try:
-        return model.model_validate(_tidy(part))
+        return model.model_validate(_tidy(source.at(location)))
     except ValidationError as error:
         found += [_complaint(model, source, location, detail) for detail in _each(error)]
         return None

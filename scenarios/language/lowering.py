@@ -75,15 +75,9 @@ class StepLowering:
     def _complain(self, code: str, message: str, place: Place, hint: str = "") -> None:
         self._found.append(self._source.complain(code, message, place, hint))
 
-    def _at(self, location: Location) -> Any:
-        part = self._source.tree
-        for key in location:
-            part = part[key]
-        return part
-
     def steps(self, location: Location, place: Place) -> Serial:
         """Lower the list of steps at `location`."""
-        items = self._source.tree.get("do") if location == ["do"] else self._at(location)
+        items = self._source.at(location)
         if not isinstance(items, list):
             # The model of the document, or of the verb, has complained about it.
             return Serial(place, ())

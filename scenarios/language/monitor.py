@@ -365,7 +365,7 @@ class _Monitor:
         sides = [_values(term, self.log, self.end).at(self.end) for term in _terms(formula)]
         if not all(isinstance(side, list) for side in sides):
             return ""
-        left, right = map(Counter, sides)
+        left, right = (Counter[Any](side) for side in sides)
         only = ((left - right, "left"), (right - left, "right"))
         return "".join(
             f"; only on the {side}: {show_value(list(items.elements()))}"

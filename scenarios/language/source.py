@@ -94,6 +94,15 @@ class Source:
         """Build a complaint at `place`, with its source line."""
         return Diagnostic(code, message, place, self.line(place.line), hint, severity)
 
+    def at(self, location: Location) -> Any:
+        """Return the part of the tree at `location`; None where there is none."""
+        part = self.tree
+        for key in location:
+            if not _holds(part, key):
+                return None
+            part = part[key]
+        return part
+
     def key(self, location: Location) -> Place:
         """Return the place of the key at the end of `location`, or of the nearest part above."""
         parent, last = self._walk(location)
