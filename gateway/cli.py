@@ -231,7 +231,10 @@ def _on_bus(
                 await line.close()
 
     async def in_real_time() -> Any:
-        return await AioRuntime(storage=FileStorage(Path.cwd())).run(main)
+        result = await AioRuntime(storage=FileStorage(Path.cwd())).run(main)
+        # One turn of the loop, in which the transport hangs up.
+        await asyncio.sleep(0)
+        return result
 
     try:
         return asyncio.run(in_real_time())

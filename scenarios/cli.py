@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from gateway import cli as gateway_cli
 from reports import cli as reports_cli
 from scenarios import scenario_cli
 from scenarios.demo.cli import demo
+from scenarios.run import tool_version
 from simulators.cli import simulate
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
 
 def _print_version(value: bool) -> None:
     if value:
-        typer.echo(f"meterbench {metadata.version('meterbench')}")
+        typer.echo(f"meterbench {tool_version()}")
         raise typer.Exit
 
 

@@ -26,16 +26,19 @@ DECISION_CITATION = re.compile(r"\bC-(\d\d)\b")
 
 
 def sources() -> Iterator[Path]:
+    """Every module of the five packages."""
     for package in PACKAGES:
         yield from sorted((ROOT / package).rglob("*.py"))
 
 
 def source_ids(path: Path) -> str:
+    """The name of a module in test ids and messages."""
     return str(path.relative_to(ROOT))
 
 
 @pytest.fixture(scope="module")
 def standards() -> str:
+    """The register of sources."""
     return (ROOT / "docs" / "standards.md").read_text(encoding="utf-8")
 
 

@@ -11,6 +11,7 @@ PACKAGES = ("gateway", "simulators", "hil", "scenarios", "reports")
 
 
 def is_editable_or_tree() -> bool:
+    """Whether the packages come from the source tree instead of a wheel."""
     try:
         distribution = metadata.distribution("meterbench")
     except metadata.PackageNotFoundError:

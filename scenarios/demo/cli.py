@@ -6,7 +6,6 @@ import asyncio
 import json
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -21,6 +20,7 @@ from scenarios.demo import view as views
 from scenarios.demo.basement import Basement
 from scenarios.demo.verdict import conclude
 from scenarios.demo.view import value_text
+from scenarios.run import tool_version
 from simulators import population as populations
 from simulators.document import PopulationError
 from simulators.modbus import tables
@@ -97,7 +97,7 @@ async def _run(
             run = Run(
                 title="meterbench demo",
                 command=f"meterbench demo --seconds {seconds:g} --seed {seed}",
-                tool_version=metadata.version("meterbench"),
+                tool_version=tool_version(),
                 seed=str(seed),
                 backend="real time, simulated line over TCP",
                 started=time.strftime("%Y-%m-%dT%H:%M:%SZ", started),

@@ -1,0 +1,102 @@
+"""The examples in the documentation do what they say.
+
+A fenced block marked ``console`` is a session: a line that begins with ``$ `` is run, the lines
+below it are what it prints, and ``...`` stands for anything. A block ends with exit code 0 unless a
+line ``(exit code N)`` says otherwise.
+"""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EXIT_CODE = re.compile(r"^\(exit code (\d+)\)$")
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+#: Seconds that one documented command may take.
+COMMAND_SECONDS_MAX = 60
+
+
+@dataclass
+class Step:
+    """One command of a session with what it must print."""
+
+    command: str
+    output: list[str] = field(default_factory=list)
+    exit_code: int = 0
+
+
+def sessions() -> list[tuple[str, list[Step]]]:
+    """Every session of every page, with its place."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append((f"{page.relative_to(ROOT)}:{line}", steps(match.group(1))))
+    return found
+
+
+def steps(block: str) -> list[Step]:
+    """The commands of one session."""
+    result: list[Step] = []
+    for line in block.splitlines():
+        exit_code = EXIT_CODE.match(line)
+        if line.startswith("$ "):
+            result.append(Step(line[2:]))
+        elif exit_code:
+            result[-1].exit_code = int(exit_code.group(1))
+        else:
+            result[-1].output.append(line)
+    return result
+
+
+def executable(name: str) -> str:
+    """The command of this very environment, not of another one on the path."""
+    here = Path(sysconfig.get_path("scripts")) / name
+    found = str(here) if here.exists() else shutil.which(name)
+    assert found is not None, f"{name} is not installed in this environment"
+    return found
+
+
+@pytest.mark.parametrize(("place", "session"), sessions(), ids=[place for place, _ in sessions()])
+def test_documented_sessions_run_as_printed(
+    place: str, session: list[Step], tmp_path: Path
+) -> None:
+    """Every command in the documentation runs and prints what stands below it."""
+    checker = doctest.OutputChecker()
+    for step in session:
+        name, *arguments = shlex.split(step.command)
+        done = subprocess.run(
+            [executable(name), *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS_MAX,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={"PATH": str(Path(sys.executable).parent), "COLUMNS": "100", "TERM": "dumb"},
+        )
+        got = "".join(f"{line.rstrip()}\n" for line in (done.stdout + done.stderr).splitlines())
+        want = "".join(f"{line}\n" for line in step.output)
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        assert checker.check_output(want, got, flags), f"{place}: $ {step.command}\n{got}"
+        assert done.returncode == step.exit_code, f"{place}: $ {step.command}\n{got}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    """A link to a page that is not there is worse than none."""
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
