@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.runtime.tasks import Scope
+    from gateway.runtime.scopes import Scope
 
 
 class Cancelled(BaseException):

@@ -21,9 +21,11 @@ from gateway.runtime.errors import (
     Runaway,
     TaskCancelled,
 )
+from gateway.runtime.nursery import Nursery
 from gateway.runtime.primitives import Event, Lock, OneShot, Queue
+from gateway.runtime.scopes import Scope
 from gateway.runtime.stream import Stream, StreamSink
-from gateway.runtime.tasks import DELIVERIES_MAX, SLEEPING, Nursery, Scope, Task, give_turn, park
+from gateway.runtime.tasks import DELIVERIES_MAX, SLEEPING, Task, give_turn, park
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

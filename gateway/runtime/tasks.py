@@ -1,4 +1,4 @@
-"""Tasks, cancel scopes and nurseries: the part of the kernel that decides who runs when.
+"""Tasks: the part of the kernel that decides who runs when.
 
 The rules, each of them a named case in ``tests/gateway/runtime``:
 
@@ -7,8 +7,7 @@ The rules, each of them a named case in ``tests/gateway/runtime``:
 * A wait ends by one decision (`Task.wake`, `Task.fail` or a cancel). Once decided it is never
   taken back; whatever comes later is seen at the next wait. So no item is ever lost.
 * A cancelled scope raises `Cancelled` at every wait inside it until it is left, the outermost
-  scope first. `Scope` with a shield hides what lies outside it.
-* A nursery leaves only when all its children have ended, and with its first failure.
+  scope first. A scope with a shield hides what lies outside it.
 
 No order depends on a hash: everything that is iterated is a list or a dict in order of arrival.
 """
@@ -20,6 +19,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from gateway.runtime.errors import Cancelled, Runaway, TaskCancelled
+from gateway.runtime.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -341,217 +341,3 @@ def _foreign(awaited: object) -> RuntimeError:
         f"a task of the runtime awaited {awaited!r}: only what the Runtime port gives may be "
         "awaited (asyncio code goes through the bridge in gateway/io)"
     )
-
-
-class Scope:
-    """A stretch of code that can be cancelled as one, perhaps with a deadline, perhaps shielded.
-
-    `at` is the deadline in ns; its expiry makes the scope raise TimeoutError, once it is left by
-    its own `Cancelled`. A block that needs no further wait is in time, whatever the clock says.
-    """
-
-    __slots__ = (
-        "_at", "_kernel", "_task", "_timer", "cancelled", "deliveries", "description", "expired",
-        "shielding",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        kernel: Kernel,
-        *,
-        at: int | None = None,
-        shielding: bool = False,
-        description: str = "scope",
-    ) -> None:
-        self._kernel = kernel
-        self._at = at
-        self._task: Task[Any] | None = None
-        self._timer: Timer | None = None
-        self.shielding = shielding
-        self.cancelled = False
-        self.expired = False
-        self.deliveries = 0
-        self.description = description
-
-    def cancel(self) -> None:
-        """Raise `Cancelled` at every wait inside until the scope is left."""
-        if self.cancelled:
-            return
-        self.cancelled = True
-        if self._task is not None:
-            self._task.cut()
-
-    def enter(self, task: Task[Any]) -> None:
-        """Become the innermost scope of `task`."""
-        if self._task is not None:
-            raise RuntimeError(f"{self.description} is entered already")
-        self._task = task
-        task.push(self)
-        if self._at is not None:
-            self._timer = self._kernel.at(self._at, self._expire, late=True)
-
-    def leave(self) -> None:
-        """Stop being the innermost scope."""
-        assert self._task is not None, f"{self.description} was not entered"
-        self._task.pop(self)
-        self._task = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _expire(self) -> None:
-        self._timer = None
-        if not self.cancelled:
-            self.expired = True
-            self.cancel()
-
-    def __enter__(self) -> Scope:
-        self.enter(self._kernel.running())
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> bool:
-        self.leave()
-        if not (isinstance(error, Cancelled) and error.scope is self):
-            return False
-        if self.expired:
-            raise TimeoutError(f"{self.description} has passed") from None
-        return True
-
-
-class Nursery:
-    """Owns the tasks spawned in it; ``async with`` leaves when all of them have ended.
-
-    The first failure, of a child or of the body, cancels the children in spawn order and then
-    the body, and is raised as the object it is. Later failures are reported to
-    `Kernel.suppressed`, never raised and never lost.
-    """
-
-    __slots__ = (
-        "_cancelled", "_children", "_closed", "_failure", "_kernel", "_owner", "_waiting", "scope",
-    )  # fmt: skip
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self._children: dict[Task[Any], None] = {}
-        self._owner: Task[Any] | None = None
-        self._waiting: Task[Any] | None = None
-        self._failure: BaseException | None = None
-        self._cancelled = False
-        self._closed = True
-        self.scope = Scope(kernel, description="nursery")
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing can be spawned: the block is not entered yet, or left."""
-        return self._closed
-
-    def spawn(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> Task[T]:
-        """Make `coroutine` ready behind all that is ready now.
-
-        It runs to its first wait even in a nursery that is cancelled already. RuntimeError when
-        the block has been left.
-        """
-        if self._closed:
-            coroutine.close()
-            raise RuntimeError(f"cannot spawn {name}: the nursery is not open")
-        task = self._kernel.start(coroutine, name, self._child_ended)
-        self._children[task] = None
-        if self._cancelled:
-            task.cancel()
-        return task
-
-    def cancel(self) -> None:
-        """Cancel every child in spawn order, then the body."""
-        if self._cancelled:
-            return
-        self._cancelled = True
-        for child in list(self._children):
-            child.cancel()
-        self.scope.cancel()
-
-    def _child_ended(self, task: Task[Any]) -> None:
-        del self._children[task]
-        if task.error is not None:
-            self._fail(task.error, task.name)
-        if self._waiting is not None and not self._children:
-            self._waiting.wake()
-            self._waiting = None
-
-    def _fail(self, error: BaseException, name: str) -> None:
-        if self._failure is None:
-            self._failure = error
-            self.cancel()
-        elif error is not self._failure:
-            self._kernel.suppressed(name, error)
-
-    async def __aenter__(self) -> Nursery:
-        self._owner = self._kernel.running()
-        self._closed = False
-        self.scope.enter(self._owner)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> bool:
-        assert self._owner is not None
-        # From here on a cancel reaches the children alone: the body has ended.
-        self.scope.leave()
-        outer = self._take_body(error)
-        if outer is not None:
-            self.cancel()
-        outer = await self._collect() or outer
-        self._closed = True
-        for raised in (self._failure, outer):
-            if raised is not None:
-                if raised is error:
-                    return False
-                raise raised
-        return True
-
-    def _take_body(self, error: BaseException | None) -> Cancelled | None:
-        """Judge how the body ended; returns the outer cancel that cut it, if one did."""
-        assert self._owner is not None
-        if isinstance(error, Cancelled):
-            return None if error.scope is self.scope else error
-        if error is not None:
-            self._fail(error, self._owner.name)
-        return None
-
-    async def _collect(self) -> Cancelled | None:
-        """Wait for all children; an outer cancel meanwhile is passed to them and returned."""
-        outer: Cancelled | None = None
-        if self._children and not self._cancelled:
-            try:
-                await self._wait(deaf=False)
-            except Cancelled as cancelled:
-                outer = cancelled
-                self.cancel()
-        while self._children:
-            await self._wait(deaf=True)
-        return outer
-
-    async def _wait(self, *, deaf: bool) -> None:
-        task = self._kernel.about_to_wait(deaf=deaf)
-        self._waiting = task
-        task.deaf = deaf
-        try:
-            await park(task, self)
-        finally:
-            task.deaf = False
-
-    def withdraw(self, task: Task[Any]) -> None:
-        """Forget the waiting owner."""
-        assert self._waiting is task
-        self._waiting = None
-
-    def describe(self) -> str:
-        """Name the owner's wait and the children it waits for."""
-        return f"nursery of {', '.join(child.name for child in self._children)}"

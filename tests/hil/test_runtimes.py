@@ -170,6 +170,30 @@ def test_two_runtimes_can_share_one_environment() -> None:
     assert simulated_runtime(env).run(main) == 10
 
 
+def test_simpys_own_loop_drives_tasks_as_well() -> None:
+    """Whoever runs the environment himself gets the same order and the same clock."""
+    runtime = simulated_runtime()
+    seen: list[tuple[int, str]] = []
+
+    async def task() -> None:
+        for _ in range(3):
+            await runtime.sleep(10)
+            seen.append((runtime.now(), "task"))
+
+    def process(env: simpy.Environment) -> Any:
+        for _ in range(3):
+            yield env.timeout(10)
+            seen.append((runtime.now(), "process"))
+
+    runtime.env.process(process(runtime.env))
+    runtime.start(task(), name="task")
+    runtime.env.run(until=25)
+    assert seen == [(10, "process"), (10, "task"), (20, "process"), (20, "task")]
+    runtime.env.run()
+    assert seen[4:] == [(30, "process"), (30, "task")]
+    assert runtime.where() == []
+
+
 def test_both_worlds_are_a_runtime() -> None:
     """The same port in virtual and in real time, with the storage that was given."""
     storage = MemoryStorage({"app/chip.ini": b""})

@@ -323,3 +323,25 @@ def test_an_engine_runs_once() -> None:
 
     with pytest.raises(RuntimeError, match="runs once"):
         asyncio.run(program())
+
+
+def test_tasks_that_are_always_ready_do_not_stop_the_clock() -> None:
+    """On a real clock a time-out passes, and asyncio runs, beside a loop of sleep(0)."""
+
+    async def program() -> list[str]:
+        rt = runtime()
+        seen: list[str] = []
+        asyncio.get_running_loop().call_later(0.001, seen.append, "asyncio runs")
+
+        async def main(_: Any) -> None:
+            try:
+                with rt.timeout(20 * MS):
+                    while True:
+                        await rt.sleep(0)
+            except TimeoutError:
+                seen.append("in time" if rt.now() < 5 * S else "too late")
+
+        await rt.run(main)
+        return seen
+
+    assert asyncio.run(program()) == ["asyncio runs", "in time"]
