@@ -239,7 +239,7 @@ def _on_bus(
     try:
         return asyncio.run(in_real_time())
     except OSError as error:
-        complain(f"{url}: {error}")
+        complain(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_BAD_NEWS) from None
 

@@ -135,13 +135,13 @@ def test_scan_and_read_over_tcp(tmp_path: Path) -> None:
         )
         document: dict[str, Any] = json.loads(scan.stdout)
         numbers = sorted(meter["identification_number"] for meter in document["meters"])
-        assert scan.exit_code == 0
+        assert scan.exit_code == 0, scan.output
         assert numbers == ["31415926", "66600101", "66600102"]
 
         by_number = runner.invoke(
             app, ["gateway", "read", "66600102", "--bus", url, "--baudrate", "9600"]
         )
-        assert by_number.exit_code == 0
+        assert by_number.exit_code == 0, by_number.output
         assert "66600102, LUG" in by_number.output
 
         by_address = runner.invoke(
