@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import tty
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -158,6 +159,7 @@ class _TcpMaster(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        _keep_alive(transport.get_extra_info("socket"))
         self._master = self._endpoint.admit(self)
         if self._master is None:
             transport.close()
@@ -192,6 +194,15 @@ class _TcpMaster(asyncio.Protocol):
         """Close the connection."""
         if self._transport is not None:
             self._transport.close()
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Find out within a minute that a peer has vanished without a word, and free its place."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        # Not every platform lets these be set; keep-alive then works with the system's own.
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
 
 
 class PtyEndpoint:

@@ -31,7 +31,7 @@ from simulators.document import Complaint, PopulationError, did_you_mean, positi
 from simulators.document import load as load_yaml
 from simulators.frames import PRIMARY_ADDRESS_MAX
 from simulators.meter import EPOCH, Fault, Identity, Meter, Settings
-from simulators.profile import Byte, ExpectOverride, Manufacturer, Profile, Record, Strict
+from simulators.profile import Byte, Delay, ExpectOverride, Manufacturer, Profile, Record, Strict
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -83,26 +83,11 @@ def _address_rule(value: object) -> object:
     raise ValueError(msg)
 
 
-def _pair(value: object) -> object:
-    """Two numbers, lowest and highest."""
-    if isinstance(value, list) and len(value) == 2:
-        low, high = value
-        if all(isinstance(n, int | float) for n in value) and 11 <= low <= high:
-            return (float(low), float(high))
-    msg = f"want [lowest, highest] in bit times, 11 at least (MBDOC48 p.25), got {value!r}"
-    raise ValueError(msg)
-
-
 NumberRule = Annotated[
     int | str, BeforeValidator(_number_rule), WithJsonSchema({"type": ["integer", "string"]})
 ]
 AddressRule = Annotated[
     int | str, BeforeValidator(_address_rule), WithJsonSchema({"type": ["integer", "string"]})
-]
-Delay = Annotated[
-    tuple[float, float],
-    BeforeValidator(_pair),
-    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
 ]
 
 

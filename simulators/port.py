@@ -115,7 +115,7 @@ class SimulatedPort(Generic[R]):
         return self._receiver.flush(self._rt.now())
 
     async def set_format(self, line_format: Any) -> None:
-        """Change the character format; a character that is arriving just now is lost."""
+        """Change the character format; answers that are on their way already are lost."""
         self._check_open()
         form = self._character_format(line_format)
         self._receiver.set_format(form, self._rt.now())

@@ -14,7 +14,14 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from simulators import document, encoding, names, values
 from simulators.frames import LONG_OVERHEAD, manufacturer_code
@@ -27,8 +34,11 @@ if TYPE_CHECKING:
 PAGE_LENGTH_MAX: Final = 0xFF - 3 - 12
 assert PAGE_LENGTH_MAX + 3 + 12 + LONG_OVERHEAD == 261
 
-#: DIF that ends a telegram of which more follow (MBDOC48).
+#: DIF that ends a telegram after which more follow.
 MORE_RECORDS_FOLLOW: Final = b"\x1f"
+
+#: A slave answers no earlier than this after the end of the request (MBDOC48 p.25).
+ANSWER_BITS_MIN: Final = 11
 
 Kind = Literal["number", "text", "date", "no data"]
 
@@ -73,6 +83,26 @@ Manufacturer = Annotated[str, BeforeValidator(_letters)]
 ValueType = Annotated[str, BeforeValidator(_one_of(names.VALUE_TYPES, "a value type"))]
 UnitName = Annotated[str, BeforeValidator(_one_of(names.UNITS, "a unit"))]
 Byte = Annotated[int, Field(ge=0, le=255)]
+
+
+def _delay(value: object) -> object:
+    """The shortest and the longest time until an answer, in bit times."""
+    if isinstance(value, list | tuple) and len(value) == 2:
+        low, high = value
+        if all(isinstance(n, int | float) for n in value) and ANSWER_BITS_MIN <= low <= high:
+            return (float(low), float(high))
+    msg = (
+        f"want [shortest, longest] in bit times, {ANSWER_BITS_MIN} at least (MBDOC48 p.25), "
+        f"got {value!r}"
+    )
+    raise ValueError(msg)
+
+
+Delay = Annotated[
+    tuple[float, float],
+    BeforeValidator(_delay),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+]
 
 
 class Strict(BaseModel):
@@ -127,10 +157,13 @@ class ExpectedReading(NamedTuple):
 
 
 class Coding(NamedTuple):
-    """How a value becomes the characters of a record; `kind` is how it is read by default."""
+    """How a value becomes the characters of a record.
+
+    `kind` is how it is read by default; `register` brings a whole number into the range that the
+    coding can hold, by rolling over.
+    """
 
     kind: Kind
-    length: int | None
     encode: Callable[[Any], bytes]
     register: Callable[[Any], int] | None = None
 
@@ -142,7 +175,7 @@ def _bcd(digits: int) -> Coding:
     def rolled(value: int) -> int:
         return value % span if value >= 0 else value
 
-    return Coding("number", digits // 2, lambda value: encoding.bcd(value, digits), rolled)
+    return Coding("number", lambda value: encoding.bcd(value, digits), rolled)
 
 
 def _int(bits: int) -> Coding:
@@ -150,7 +183,6 @@ def _int(bits: int) -> Coding:
     half, span = 1 << bits - 1, 1 << bits
     return Coding(
         "number",
-        bits // 8,
         lambda value: encoding.integer(value, bits // 8),
         lambda value: (value + half) % span - half,
     )
@@ -159,10 +191,10 @@ def _int(bits: int) -> Coding:
 CODINGS: Final[dict[str, Coding]] = {
     **{f"bcd{digits}": _bcd(digits) for digits in (2, 4, 6, 8, 12)},
     **{f"int{bits}": _int(bits) for bits in (8, 16, 24, 32, 48, 64)},
-    "real32": Coding("number", 4, encoding.real),
-    "date_f": Coding("date", 4, encoding.date_f),
-    "date_g": Coding("date", 2, encoding.date_g),
-    "text": Coding("text", None, encoding.text),
+    "real32": Coding("number", encoding.real),
+    "date_f": Coding("date", encoding.date_f),
+    "date_g": Coding("date", encoding.date_g),
+    "text": Coding("text", encoding.text),
 }
 
 
@@ -321,8 +353,8 @@ def _number_function(coding: str, spec: Any, key: str) -> values.ValueFunction:
     return values.Fixed(number)
 
 
-class Page(Strict):
-    """The records of one telegram; `manufacturer_data` follows them behind DIF 0F or 1F."""
+class PageSpec(Strict):
+    """The records of one telegram of several."""
 
     records: list[Record] = Field(min_length=1)
 
@@ -358,16 +390,9 @@ class Profile(Strict):
     medium: Byte
     status: Byte = 0
     access_number: Byte | None = None
-    answer_delay_bits: tuple[float, float] | None = None
+    answer_delay_bits: Delay | None = None
     records: list[Record] | None = Field(default=None, min_length=1)
-    pages: list[Page] | None = Field(default=None, min_length=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _pair(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("answer_delay_bits"), list):
-            data = data | {"answer_delay_bits": tuple(data["answer_delay_bits"])}
-        return data
+    pages: list[PageSpec] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _telegrams(self) -> Profile:
