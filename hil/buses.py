@@ -7,6 +7,7 @@ meters hold, or to switch one off, asks for a virtual one; everything else works
 from __future__ import annotations
 
 import socket
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -27,6 +28,9 @@ T = TypeVar("T")
 
 #: How long a converter on the network may take to accept a connection, in seconds.
 CONNECT_LIMIT_S: Final = 5.0
+
+#: struct linger: on, 0 seconds.
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class UnavailableError(Exception):
@@ -161,7 +165,9 @@ def _simulate(
 def _probe(name: str, url: str) -> None:
     """Raise `UnavailableError` when there is plainly nothing at `url`.
 
-    UDP cannot be told without a meter that answers, so it is taken at its word.
+    UDP cannot be told without a meter that answers, so it is taken at its word. Most converters
+    serve one master at a time, so the probe's connection is reset instead of closed: a closing
+    one may still hold the place when the gateway comes.
     """
     parts = urlsplit(url)
     if "://" not in url:
@@ -169,8 +175,8 @@ def _probe(name: str, url: str) -> None:
             raise UnavailableError(f"bus {name!r}: there is no device {url}")
     elif parts.scheme != "udp":
         try:
-            with socket.create_connection((parts.hostname, parts.port), CONNECT_LIMIT_S):
-                pass
+            with socket.create_connection((parts.hostname, parts.port), CONNECT_LIMIT_S) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         except OSError as error:
             reason = error.strerror or str(error)
             raise UnavailableError(f"bus {name!r}: {url} does not answer: {reason}") from error

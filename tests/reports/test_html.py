@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reports import html
-from reports.record import Case, Run, RunRecord
+from reports.record import Case, Measurement, Run, RunRecord
 from reports.verdict import Verdict
 from tests.reports import sample
 
@@ -106,6 +107,24 @@ def test_failures_come_first() -> None:
     assert text.index("the registers are in reverse order") < text.index("Requirements\n")
     registers = text[text.index("Register map") :]
     assert registers.index("water-1") < registers.index("heat-2") < registers.index("heat-1")
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "text"),
+    [
+        (1.0, 2.0, "1 to 2 s"),
+        (1.0, None, "at least 1 s"),
+        (None, 2.0, "at most 2 s"),
+        (None, None, ""),
+    ],
+)
+def test_limits(minimum: float | None, maximum: float | None, text: str) -> None:
+    """The limits that were declared for a measurement stand beside it."""
+    run = Run(title="t", tool_version="0", seed="1", backend="sim")
+    measured = Measurement(name="n", value=1.5, unit="s", minimum=minimum, maximum=maximum)
+    case = Case(id="a", title="t", verdict=Verdict.PASS, measurements=(measured,))
+    page = html.render(RunRecord.assemble(run, [case]))
+    assert f'<td class="num">1.5 s</td><td class="num">{text}</td>' in page
 
 
 def test_same_record_same_bytes() -> None:

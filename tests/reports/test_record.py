@@ -196,6 +196,47 @@ def test_row_may_not_whitewash_its_cases() -> None:
         record.parse(json.dumps(document))
 
 
+def hand_edited(**changes: Any) -> str:
+    """Return a record with one case and one requirement row, edited by hand."""
+    document = json.loads(assembled(case("a", Verdict.PASS, "MOD-01")).to_json())
+    document["requirements"][0].update(changes)
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (hand_edited(cases=["b"]), "requirement MOD-01 names case 'b', which is not recorded"),
+        (hand_edited(met=False), "requirement MOD-01 says met=False, its cases say otherwise"),
+        (
+            edited(cases=2 * json.loads(edited())["cases"]),
+            "case 'a' is recorded more than once",
+        ),
+    ],
+)
+def test_inconsistent_record_is_refused(text: str, message: str) -> None:
+    """What does not follow from the cases is refused, and so are two cases of one id."""
+    with pytest.raises(record.RecordError) as caught:
+        record.parse(text)
+    assert message in str(caught.value)
+
+
+def test_table_may_not_whitewash_its_rows() -> None:
+    """A register table that is better than its worst row is refused."""
+    row = record.RegisterRow(
+        address=1,
+        entry="meter",
+        field="f",
+        registers=(1, 2),
+        expected="",
+        seen="",
+        verdict=Verdict.FAIL,
+    )
+    assert row.last_address == 2
+    with pytest.raises(ValueError, match="'m' is better than its worst row"):
+        record.RegisterTable(id="m", title="m", address=0, rows=(row,), verdict=Verdict.PASS)
+
+
 def test_load_names_the_file(tmp_path: Path) -> None:
     """A missing file and bytes that are not UTF-8 are findings with the file's name."""
     with pytest.raises(record.RecordError, match="cannot be read: No such file"):

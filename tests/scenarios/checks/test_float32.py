@@ -64,6 +64,15 @@ def test_no_neighbour_is_nearer(integer: int, scale: int) -> None:
     assert distance[1] <= min(distance)
 
 
+@pytest.mark.parametrize(
+    ("bits", "text"),
+    [(0x7F7FFFFF, "3.4028235e+38"), (0x7F800000, "inf"), (0x7FC00000, "nan"), (1, "1e-45")],
+)
+def test_shown_at_the_edges(bits: int, text: str) -> None:
+    """The largest and the smallest number, and what is none."""
+    assert float32.shown(bits) == text
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_shown_reads_back(bits: int) -> None:
     """What the report prints reads back as the same float32."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reports.record import Run, RunRecord
 from reports.verdict import Verdict
 from scenarios.checks.expectation import ExpectedMeter, snapshot
-from scenarios.checks.layout import FINDINGS_MAX, Clock, Comparison, ExpectedGateway, compare
+from scenarios.checks.layout import FINDINGS_MAX, Clock, Comparison, ExpectedGateway, check, compare
 from simulators.modbus import layout
 from tests.simulators.modbus.worked_example import REGISTERS
 
@@ -258,6 +258,17 @@ def test_unknown_unit_in_the_population() -> None:
     odd = replace(A, snapshots=(snapshot((replace(READINGS_A[0], unit="furlong"),)),))
     reasons = failures(compare(layout.read(REGISTERS[:30]), (odd,)))
     assert "expected (no unit of that name), seen 5 (Wh)" in reasons["layout/a/REG-V.5"]
+
+
+def test_value_without_data() -> None:
+    """A record that carries no data has integer and float 0, with its unit and scale."""
+    nothing = Reading("Volume", "m3", None, -3, "no data", timestamp=SENT_AT)
+    empty = replace(A, snapshots=(snapshot([nothing]),))
+    registers = [*REGISTERS[:20], 0, 0, 0, 0, 0, 0, 0xFFFD, 7, 0x6B00, 0x35C8]
+    assert failures(compare(layout.read(registers), (empty,))) == {}
+    assert check(layout.read(registers), (empty,)) == list(
+        compare(layout.read(registers), (empty,)).cases
+    )
 
 
 def test_reasons_are_bounded() -> None:
