@@ -142,13 +142,22 @@ def test_no_character_is_early(simulation: Simulation) -> None:
 
 
 def test_characters_come_one_after_the_other(simulation: Simulation) -> None:
-    """An answer is paced: its first characters are there long before its last ones."""
+    """An answer is paced: its first characters are there long before its last ones.
+
+    A busy host may wake this test late, when everything has arrived; so one of five polls must
+    show the pace.
+    """
+    rest_s = []
     with contextlib.closing(opened(simulation.url(speed=1.0))) as port:
-        port.write(REQ_A)
-        assert port.read(1) == b"\x68"
-        first = time.monotonic()
-        assert len(port.read(TELEGRAM_LENGTH - 1)) == TELEGRAM_LENGTH - 1
-        assert time.monotonic() - first >= 0.8 * (TELEGRAM_LENGTH - 1) * 11 / 2400
+        for _ in range(5):
+            port.write(REQ_A)
+            assert port.read(1) == b"\x68"
+            first = time.monotonic()
+            assert len(port.read(TELEGRAM_LENGTH - 1)) == TELEGRAM_LENGTH - 1
+            rest_s.append(time.monotonic() - first)
+            if rest_s[-1] >= 0.8 * (TELEGRAM_LENGTH - 1) * 11 / 2400:
+                return
+    pytest.fail(f"the rest of the answer took only {rest_s} s")
 
 
 def test_a_second_master_is_turned_away_at_once(simulation: Simulation) -> None:
