@@ -10,6 +10,7 @@ Watchdogs, users and the network services are not here yet; `Device.run` ends wi
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from gateway.runtime.port import Event, Line, Runtime, Scope, Server
 
 CHIP_INI: Final = "app/chip.ini"
+#: The event that tells of the job that a state stands for.
+_JOBS: Final = {DeviceState.SCAN: "gateway.scan", DeviceState.READOUT: "gateway.readout"}
 #: How long a bus that failed is left alone before the port is opened again.
 BUS_RETRY_NS: Final = 5 * NS_PER_S
 #: Commands that may wait for the bus at one time.
@@ -312,19 +315,32 @@ class Device:
             await line.close()
 
     async def _on_bus(
-        self, state: DeviceState, conversation: Callable[[Link], Awaitable[None]]
+        self,
+        state: DeviceState,
+        conversation: Callable[[Link], Awaitable[None]],
+        finish: Callable[[], None],
     ) -> None:
-        """Hold `conversation` on the bus in `state`; a failing line is closed, told and raised."""
+        """Hold `conversation` on the bus in `state`; a failing line is closed, told and raised.
+
+        `finish` does what belongs to the job, done or failed, before the state is left: whoever
+        watches sees the job and the indicator change at one moment.
+        """
+        job = _JOBS[state]
         try:
             link = await self._open_bus()
             self._enter(state)
+            self._rt.log(job, value="running")
             await conversation(link)
         except LineError as error:
             self._rt.log("bus.failed", text=str(error))
             self._bus.retry_ns = self._rt.now() + BUS_RETRY_NS
             await self._close_bus()
+            finish()
+            self._rt.log(job, value="failed", meters=len(self.book.meters))
             self._enter(DeviceState.ERROR if self.configuration.mbus_enable else self.state)
             raise
+        finish()
+        self._rt.log(job, value="done", meters=len(self.book.meters))
         self._enter(DeviceState.RUNNING)
 
     # --- Read-out -----------------------------------------------------------------------------
@@ -334,7 +350,6 @@ class Device:
 
         A `forced` pass leaves the cycle as it was planned (`MET-04`).
         """
-        self._rt.log("gateway.readout", value="running", meters=len(meters))
         left = list(meters)
 
         async def conversation(link: Link) -> None:
@@ -343,21 +358,21 @@ class Device:
                 self._publish()
                 del left[0]
 
-        try:
-            await self._on_bus(DeviceState.READOUT, conversation)
-        except LineError:
+        def finish() -> None:
             for meter in left:
                 self._unreadable(meter)
-        if not forced:
-            for meter in meters:
-                self.book.schedule(meter, self._rt.now(), self.configuration.meter_time)
-        self._last_readout = self._rt.unix_time()
-        figures = self._bus.figures
-        self._bus.figures = BusFigures(
-            self.telegrams_sent, figures.passes + 1, figures.scans, figures.last_scan
-        )
-        self._publish()
-        self._rt.log("gateway.readout", value="done")
+            if not forced:
+                for meter in meters:
+                    self.book.schedule(meter, self._rt.now(), self.configuration.meter_time)
+            self._last_readout = self._rt.unix_time()
+            figures = self._bus.figures
+            self._bus.figures = BusFigures(
+                self.telegrams_sent, figures.passes + 1, figures.scans, figures.last_scan
+            )
+            self._publish()
+
+        with contextlib.suppress(LineError):
+            await self._on_bus(DeviceState.READOUT, conversation, finish)
 
     async def _read_one(self, link: Link, meter: ListedMeter) -> None:
         plan = plans.readout_plan(self.configuration)
@@ -407,18 +422,14 @@ class Device:
         async def conversation(link: Link) -> None:
             reports.append(await self._scan_on(link))
 
-        self._rt.log("gateway.scan", value="running")
-        outcome = "failed"
-        try:
-            await self._on_bus(DeviceState.SCAN, conversation)
-            outcome = "done"
-        finally:
+        def finish() -> None:
             self.book.start_together(self._rt.now())
             if self.configuration.mbus_scanmode in plans.ALLOCATING_SCAN_MODES:
                 self.allocate()
             self._save_list()
             self._publish()
-            self._rt.log("gateway.scan", value=outcome, meters=len(self.book.meters))
+
+        await self._on_bus(DeviceState.SCAN, conversation, finish)
         figures = self._bus.figures
         self._bus.figures = BusFigures(
             self.telegrams_sent, figures.passes, figures.scans + 1, reports[0]
