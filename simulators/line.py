@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import simpy
 
 #: A pause inside a frame after which a slave waits for a new start. MBDOC48 p.21 allows none; the
-#: 33 bits of p.26 are the idle time that begins a new telegram.
+#: 33 bits of MBDOC48 p.26 are the idle time that begins a new telegram.
 PAUSE_BITS: Final = 33
 
 _NORMAL: Final = EventPriority(1)
