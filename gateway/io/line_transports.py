@@ -141,9 +141,15 @@ class TtyTransport:
         self._loop.remove_writer(self._fd)
 
 
-def open_serial(line: LineUser, path: str, line_format: LineFormat) -> TtyTransport:
-    """Open a serial port or PTY by its path; `LineError` says what the system said."""
-    pseudo = is_pseudo_terminal(path)
+def open_serial(
+    line: LineUser, path: str, line_format: LineFormat, *, pseudo: bool | None = None
+) -> TtyTransport:
+    """Open a serial port or PTY by its path; `LineError` says what the system said.
+
+    `pseudo` overrides what the path says about being a PTY.
+    """
+    if pseudo is None:
+        pseudo = is_pseudo_terminal(path)
     port = serial.Serial()
     try:
         port.port = path
@@ -156,7 +162,7 @@ def open_serial(line: LineUser, path: str, line_format: LineFormat) -> TtyTransp
         port.baudrate = line_format.baudrate
         port.open()
         if not pseudo:
-            _mark_errors(port.fileno())
+            _mark_errors(port.fileno(), line_format)
     except (OSError, ValueError, termios.error) as error:
         port.close()
         raise LineError(f"{path}: cannot open: {_refusal(line_format, error)}") from None
@@ -181,23 +187,26 @@ def _configure(port: serial.Serial, line_format: LineFormat, *, pseudo: bool) ->
         }
     )
     # pyserial clears both flags whenever it configures the port.
-    _mark_errors(port.fileno())
+    _mark_errors(port.fileno(), line_format)
 
 
-def _mark_errors(fd: int) -> None:
-    """Let the driver check parity and mark what is wrong in place of passing it on."""
+def _mark_errors(fd: int, line_format: LineFormat) -> None:
+    """Let the driver check parity and mark what is wrong in place of passing it on.
+
+    Some ports drop parity without a word and would read every character wrong: ValueError.
+    """
     attributes = termios.tcgetattr(fd)
+    if line_format.parity is not Parity.NONE and not attributes[2] & termios.PARENB:
+        raise ValueError("the port does not do parity")
     attributes[0] |= termios.INPCK | termios.PARMRK
     attributes[0] &= ~(termios.IGNPAR | termios.ISTRIP)
     termios.tcsetattr(fd, termios.TCSANOW, attributes)
 
 
 def _refusal(line_format: LineFormat, error: Exception) -> str:
-    number, *rest = error.args if error.args else ("",)
-    text = str(rest[0]) if isinstance(error, termios.error) and rest else str(error)
-    parity = "N" if line_format.parity is Parity.NONE else line_format.parity.value
-    characters = f"{line_format.data_bits}{parity}{line_format.stop_bits}"
-    del number
+    # termios.error is a bare (number, text).
+    text = str(error.args[-1]) if isinstance(error, termios.error) else str(error)
+    characters = f"{line_format.data_bits}{line_format.parity.value}{line_format.stop_bits}"
     return f"{text} (asked for {line_format.baudrate} Bd, {characters})"
 
 

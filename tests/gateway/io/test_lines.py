@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
+import termios
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from gateway.io.line_transports import is_pseudo_terminal
+from gateway.io.line_transports import is_pseudo_terminal, open_serial
+from gateway.io.lines import HostLine
 from gateway.io.runtime import AioRuntime
-from gateway.runtime.port import Fault, LineError, LineFormat, Parity
+from gateway.runtime.port import Fault, LineError, LineFormat, Parity, Received
 from simulators.memory_storage import MemoryStorage
 from tests.gateway.io.far_ends import FAR_ENDS, FarEnd, Rfc2217End
 
@@ -244,6 +247,77 @@ def test_rfc2217_tells_of_bad_characters() -> None:
     assert received.data == b"\x02ab"
     assert len(received.faults) == 1
     assert received.faults[0][1] == Fault.PARITY
+
+
+def test_a_tty_that_marks_errors_passes_every_character() -> None:
+    """With INPCK and PARMRK set, all 256 characters arrive as they are, and no fault is told.
+
+    A PTY stands in for the serial port: it has the same line discipline, which doubles FF.
+    """
+
+    async def main() -> tuple[Received, list[bool]]:
+        far_end = FAR_ENDS["pty"]()
+        await far_end.open()
+        runtime = AioRuntime(storage=MemoryStorage())
+        plain = LineFormat(9600, 8, Parity.NONE, 1)
+
+        async def in_kernel(rt: Any) -> tuple[Received, list[bool]]:
+            line = HostLine(runtime.engine, far_end.url, plain)
+            transport = open_serial(line, far_end.url, plain, pseudo=False)
+            line.attach(transport)
+            marks = [marks_errors(far_end.url)]
+            await line.set_format(LineFormat(2400, 8, Parity.NONE, 1))
+            marks.append(marks_errors(far_end.url))
+            far_end.send(bytes(reversed(range(256))))
+            received = await line.receive(missing, by=rt.now() + 1000 * MS, gap=100 * MS)
+            await line.close()
+            return received, marks
+
+        try:
+            return await runtime.run(in_kernel)
+        finally:
+            far_end.vanish()
+
+    received, marks = asyncio.run(main())
+    assert received.data == bytes(reversed(range(256)))
+    assert received.faults == ()
+    # pyserial clears the flags whenever it configures the port: they are set again behind it.
+    assert marks == [True, True]
+
+
+def marks_errors(path: str) -> bool:
+    """Whether the tty checks parity and marks errors, as the kernel tells."""
+    fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        flags: int = termios.tcgetattr(fd)[0]
+    finally:
+        os.close(fd)
+    wanted = termios.INPCK | termios.PARMRK
+    return flags & wanted == wanted
+
+
+@pytest.mark.parametrize(
+    ("line_format", "complaint"),
+    [
+        (LineFormat(2400, 8, Parity.EVEN, 1), "does not do parity"),
+        (LineFormat(2400, 8, Parity.NONE, 3), "stopbits"),
+    ],
+)
+def test_a_serial_port_that_refuses_the_format_says_so(
+    line_format: LineFormat, complaint: str
+) -> None:
+    """What a port cannot do is a LineError with the format asked for, never silently less.
+
+    A PTY that is taken for a serial port drops parity without a word.
+    """
+
+    async def program(rt: Any, line: Any, far_end: Any) -> None:
+        del rt
+        await line.close()
+        open_serial(line, far_end.url, line_format, pseudo=False)
+
+    with pytest.raises(LineError, match=f"{complaint}.*asked for 2400 Bd"):
+        on_line("pty", program)
 
 
 # --- Failures ---------------------------------------------------------------------------------

@@ -345,3 +345,57 @@ def test_tasks_that_are_always_ready_do_not_stop_the_clock() -> None:
         return seen
 
     assert asyncio.run(program()) == ["asyncio runs", "in time"]
+
+
+def test_a_failing_clean_up_of_a_cancelled_run_is_logged() -> None:
+    """Ctrl-C outranks the error of the clean-up; the error is in the log all the same."""
+    entries: list[tuple[int, str, dict[str, Any]]] = []
+
+    async def program() -> None:
+        rt = runtime(log=lambda *entry: entries.append(entry))
+
+        async def main(_: Any) -> None:
+            try:
+                await rt.sleep(10 * S)
+            finally:
+                raise ValueError("clean-up")
+
+        run = asyncio.create_task(rt.run(main))
+        await asyncio.sleep(0.002)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    asyncio.run(program())
+    [(_, kind, fields)] = entries
+    assert (kind, fields) == (
+        "runtime.suppressed",
+        {"task": "main", "error": "ValueError('clean-up')"},
+    )
+
+
+def test_a_bridge_whose_far_side_is_cancelled_fails() -> None:
+    """The task learns that no result will come."""
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    async def main(rt: Any) -> None:
+        await rt.engine.bridge(cancelled())
+
+    with pytest.raises(ConnectionAbortedError):
+        asyncio.run(runtime().run(main))
+
+
+def test_a_failing_wake_from_outside_stops_the_run() -> None:
+    """What asyncio code calls into the kernel does not fail in silence."""
+
+    def explode() -> None:
+        raise ValueError("outside")
+
+    async def main(rt: Any) -> None:
+        asyncio.get_running_loop().call_later(0.001, rt.engine.call, explode)
+        await rt.sleep(10 * S)
+
+    with pytest.raises(ValueError, match="outside"):
+        asyncio.run(runtime().run(main))

@@ -211,23 +211,44 @@ def test_a_session_without_a_deadline_is_left_alone() -> None:
     assert serve_while(Patient, client) == b"NOWbye"
 
 
-def test_a_failing_session_stops_the_run() -> None:
+@pytest.mark.parametrize("where", ["door", "received", "timer", "closed"])
+def test_a_failing_session_stops_the_run(where: str) -> None:
     """An error in a session is our own fault: it ends the run instead of vanishing in a log."""
 
     class Broken(ShoutSession):
         def received(self, data: bytes, now: int) -> bytes:
-            raise ZeroDivisionError(data, now)
+            self.fail_in("received")
+            return super().received(data, now)
+
+        def timer(self, now: int) -> bytes:
+            self.fail_in("timer")
+            return super().timer(now)
+
+        def closed(self, now: int) -> None:
+            self.fail_in("closed")
+            super().closed(now)
+
+        @staticmethod
+        def fail_in(place: str) -> None:
+            if place == where:
+                raise ZeroDivisionError(place)
+
+    def door(peer: tuple[str, int], now: int) -> Broken:
+        Broken.fail_in("door")
+        return Broken(peer, now)
 
     async def client(address: tuple[str, int]) -> None:
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"x")
         try:
-            await reader.read()
+            while await reader.read(100):
+                pass
+            await asyncio.Event().wait()
         finally:
             writer.close()
 
-    with pytest.raises(ZeroDivisionError):
-        serve_while(Broken, client)
+    with pytest.raises(ZeroDivisionError, match=where):
+        serve_while(door, client)
 
 
 def test_now_of_a_session_is_the_runtimes_clock() -> None:

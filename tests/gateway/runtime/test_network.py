@@ -11,7 +11,7 @@ import pytest
 from gateway.io.servers import StreamProtocol
 from gateway.runtime.errors import ClosedStream
 from tests.gateway.runtime.engines import MS, Run, S
-from tests.gateway.runtime.sessions import IDLE_NS, Door
+from tests.gateway.runtime.sessions import IDLE_NS, Door, ShoutSession
 
 #: More than all buffers between two ends of a connection on one host.
 MUCH = 16 * 1024 * 1024
@@ -382,6 +382,53 @@ def test_closing_a_server_ends_its_sessions_and_frees_the_address(net_run: Run) 
 
     assert net_run(main) == b""
     assert door.sessions[0].closings == 1
+
+
+def test_a_peer_that_reads_no_answers_is_held(net_run: Run) -> None:
+    """Requests wait while answers wait, and everything gets through once the peer reads."""
+    sessions: list[Generous] = []
+
+    class Generous(ShoutSession):
+        def received(self, data: bytes, now: int) -> bytes:
+            super().received(data, now)
+            return bytes(100 * len(data))
+
+        def deadline(self) -> int | None:
+            return None
+
+    def door(peer: tuple[str, int], now: int) -> Generous:
+        sessions.append(Generous(peer, now))
+        return sessions[0]
+
+    async def main(rt: Any) -> bool:
+        server = await rt.serve_stream(("127.0.0.1", 0), door)
+        client = await rt.connect(*server.address)
+
+        async def writer() -> None:
+            for _ in range(40):
+                await client.write(bytes(65_536))
+            await client.write_eof()
+
+        def taken() -> int:
+            return sum(map(len, sessions[0].calls))
+
+        async with rt.nursery() as nursery:
+            nursery.spawn(writer(), name="writer")
+            await rt.sleep(50 * MS)
+            held_at = taken()
+            await rt.sleep(20 * MS)
+            assert taken() == held_at < 40 * 65_536
+            count = 0
+            while count < 100 * 40 * 65_536:
+                piece = await client.read(1 << 20)
+                if not piece:
+                    break
+                count += len(piece)
+        await client.close()
+        await server.close()
+        return count == 100 * taken()
+
+    assert net_run(main)
 
 
 def test_an_address_in_use_is_named(net_run: Run) -> None:
