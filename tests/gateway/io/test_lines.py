@@ -300,7 +300,7 @@ def marks_errors(path: str) -> bool:
     ("line_format", "complaint"),
     [
         (LineFormat(2400, 8, Parity.EVEN, 1), "does not do parity"),
-        (LineFormat(2400, 8, Parity.NONE, 3), "stopbits"),
+        (LineFormat(2400, 8, Parity.NONE, 3), "stop bit"),
     ],
 )
 def test_a_serial_port_that_refuses_the_format_says_so(
