@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -122,6 +122,7 @@ class _Compiler:
         self._source = source
         self._folder = folder
         self._needs: list[Need] = []
+        self._ids = set[str]()
         self.found: list[Diagnostic] = []
 
     def run(self) -> Compiled:
@@ -149,7 +150,6 @@ class _Compiler:
         self._needs += lowering.needs
         judged = {name: self._judged(name, names) for name in ("assume", "expect", "check")}
         self._requirements(head.verifies if head is not None else [], ["verifies"])
-        self._unique([item for items in judged.values() for item in items])
         self._somebody_reads([*judged["assume"], *judged["expect"]], lowering)
         if head is None or world is None:
             return None
@@ -260,7 +260,7 @@ class _Compiler:
                 key.kind.parse(texts[key.name])
             except KindError as error:
                 place = self._source.value(location)
-                self._complain("SCN015", f"{key.name}: {error}", place)
+                self._complain("SCN015", f"{key.name} wants {error}", place)
         return texts
 
     def _clients(self, clients: list[document.ClientModel]) -> None:
@@ -292,6 +292,7 @@ class _Compiler:
             model = document.judged_model(item) if section == "check" else document.PropertyModel
             content = document.validate(model, self._source, location, self.found)
             if isinstance(content, document.Judged):
+                self._unique(content.id, location)
                 self._requirements(content.req, [*location, "req"])
             judged = self._judged_item(content, section, location, names)
             if judged is not None:
@@ -417,13 +418,11 @@ class _Compiler:
                 hint = did_you_mean(id_, catalogue)
                 self._complain("SCN026", f"unknown requirement '{id_}'", place, hint)
 
-    def _unique(self, judged: list[Check]) -> None:
-        seen = set[str]()
-        for item in judged:
-            if item.id in seen:
-                message = f"the id '{item.id}' is used twice"
-                self._complain("SCN023", message, replace(item.place, length=1))
-            seen.add(item.id)
+    def _unique(self, id_: str, location: Location) -> None:
+        if id_ in self._ids:
+            place = self._source.value([*location, "id"])
+            self._complain("SCN023", f"the id '{id_}' is used twice", place)
+        self._ids.add(id_)
 
     def _somebody_reads(self, judged: list[Check], lowering: StepLowering) -> None:
         """Refuse to watch registers that nothing reads before the end of the run."""

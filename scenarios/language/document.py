@@ -359,7 +359,8 @@ def validate(
     try:
         return model.model_validate(_tidy(source.at(location)))
     except ValidationError as error:
-        found += [_complaint(model, source, location, detail) for detail in _each(error)]
+        details = _not_misspelt(model, list(_each(error)))
+        found += [_complaint(model, source, location, detail) for detail in details]
         return None
 
 
@@ -379,6 +380,20 @@ def _each(error: ValidationError) -> Iterator[ErrorDetails]:
         if place not in seen:
             seen.add(place)
             yield detail
+
+
+def _not_misspelt(model: type[BaseModel], details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Drop the missing keys that are there, misspelt: one mistake is one complaint."""
+    meant = set[str]()
+    for detail in details:
+        if detail["type"] == "extra_forbidden":
+            known = _keys_at(model, detail["loc"][:-1])
+            meant.add(did_you_mean(str(detail["loc"][-1]), known))
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "missing" or f"did you mean '{detail['loc'][-1]}'?" not in meant
+    ]
 
 
 #: What pydantic puts into a location to name the branch of a union.
