@@ -1,9 +1,15 @@
 """The link of the M-Bus master: one request, one answer, with retries, timeouts and FCB images.
 
-`Link` owns the line. It keeps the pause of 33 bit times that must precede a request, throws away
-late bytes of the last answer, tells silence from an acknowledgement, a telegram and garbage, and
-keeps the next frame count bit for every address and direction (MBDOC48 p.25-30, worked examples
-10 and 12). What to ask, and what an answer means for a meter, is decided by its callers.
+An exchange goes as MBDOC48 p.25-30 describes it:
+
+1. The line is silent for 33 bit times. What is heard before that belongs to nobody and is dropped.
+2. The request is sent. A converter may send it back; this echo is no answer and no noise.
+3. The answer begins within MBUS_TIMEOUT; from then on its characters follow each other within
+   MBUS_IDLETIMEOUT, and its last comes within MBUS_FULLTIMEOUT of its first.
+4. Silence and garbage are failed tries: the same telegram is sent again, with the same FCB.
+
+`Link` owns the line, and keeps the next frame count bit for every address and direction (worked
+examples 10 and 12). What to ask, and what an answer means for a meter, is decided by its callers.
 """
 
 from __future__ import annotations
@@ -14,11 +20,13 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.mbus import frames
 from gateway.mbus.errors import FrameError
-from gateway.runtime.port import NS_PER_MS
+from gateway.runtime.port import NS_PER_MS, Received
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.mbus.address import SecondaryMask
-    from gateway.runtime.port import Line, Received, Runtime
+    from gateway.runtime.port import Line, Runtime
 
 #: The network-layer address: whoever is selected answers it (MBDOC48 p.24).
 ADDRESS_SELECTED: Final = 0xFD
@@ -38,6 +46,22 @@ C_SELECT: Final = 0x53
 C_SELECT_LAST_TRY: Final = 0x73
 
 
+@unique
+class Echo(Enum):
+    """Whether the converter sends the master's own telegrams back to it.
+
+    No slave can answer with a telegram of the master (its C field has the wrong direction), so an
+    echo is known with certainty by the first one heard.
+    """
+
+    AUTO = "auto"
+    """Watched for from the first exchange on."""
+    ON = "on"
+    """Known from the start: its time is allowed for where nobody answers."""
+    OFF = "off"
+    """Own bytes coming back are taken for what they are not: an answer, and a broken one."""
+
+
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
     """The timeouts (ns) and the number of sends that chip.ini gives the link."""
@@ -51,7 +75,9 @@ class LinkSettings:
     tries: int
     """1 + MBUS_MAXRETRY (`C-39`)."""
     transport_delay_ns: int = 0
-    """What a converter or an operating system may add to the way of an answer."""
+    """What a converter or an operating system may add to the way of an answer; it widens the
+    answer window of the standard, not the timeouts that somebody has set."""
+    echo: Echo = Echo.AUTO
 
 
 @unique
@@ -68,15 +94,22 @@ class AnswerKind(Enum):
 class Answer:
     """One answer: `frame` for FRAME, `reason` for BROKEN, the bytes in any case.
 
-    `verified` is True when the transport could tell parity and framing, and both were right.
+    `verified` is True when parity and framing of every character were right, False when one was
+    not, None when the port cannot tell.
     """
 
     kind: AnswerKind
     data: bytes
     frame: frames.LongFrame | None
     reason: str
-    verified: bool
+    verified: bool | None
     request_end_ns: int
+
+
+#: What ends the tries of a request, by what the caller is after.
+_AN_ACK: Final = frozenset({AnswerKind.ACK})
+_A_FRAME: Final = frozenset({AnswerKind.FRAME})
+_ANYTHING: Final = frozenset(AnswerKind) - {AnswerKind.SILENCE}
 
 
 class Link:
@@ -89,8 +122,12 @@ class Link:
         self._request_fcb: dict[int, bool] = {}
         self._user_data_fcb: dict[int, bool] = {}
         self._quiet_from = rt.now()
+        self._last_sent = b""
+        self._noisy = False
+        #: Whether the converter is known to send our own bytes back.
+        self.echoes = settings.echo is Echo.ON
+        #: Telegrams sent since the line was opened.
         self.sent = 0
-        self.heard_noise = False
 
     @property
     def answer_window_ns(self) -> int:
@@ -98,11 +135,20 @@ class Link:
         window = self._line.format.bits_ns(ANSWER_BITS) + ANSWER_EXTRA_NS
         return window + self.settings.transport_delay_ns
 
+    def longest_answer_ns(self) -> int:
+        """The answer window and the longest telegram behind it."""
+        return self.answer_window_ns + self._line.format.characters_ns(LONGEST_TELEGRAM)
+
     # --- Telegrams ----------------------------------------------------------------------------
 
     async def reset_all(self) -> None:
         """SND_NKE to the broadcast address: nobody answers, so only the idle time follows."""
-        await self._send(frames.snd_nke(ADDRESS_BROADCAST).to_bytes())
+        frame = frames.snd_nke(ADDRESS_BROADCAST).to_bytes()
+        end = await self._send(frame)
+        echo_ns = self.settings.transport_delay_ns if self.echoes else 0
+        heard, _ = await self._one_telegram(end + self._idle_ns + echo_ns)
+        if heard.data and not self._is_echo(heard.data):
+            self._drop(heard.data)
         self._request_fcb.clear()
         self._user_data_fcb.clear()
 
@@ -119,29 +165,23 @@ class Link:
     async def select(
         self, mask: SecondaryMask, *, tries: int | None = None, first_byte_ns: int | None = None
     ) -> Answer:
-        """Select the slaves under `mask`; the last of several tries is sent with C = 73."""
-        tries = self.settings.tries if tries is None else tries
-        answer = None
-        for number in range(1, tries + 1):
-            last_of_several = number == tries > 1
-            c_field = C_SELECT_LAST_TRY if last_of_several else C_SELECT
-            frame = frames.select(mask, c_field=c_field).to_bytes()
-            answer = await self._exchange(frame, first_byte_ns)
-            if answer.kind is not AnswerKind.SILENCE:
-                break
-        assert answer is not None, "a selection is sent at least once"
-        self._reset_fcb(ADDRESS_SELECTED)
-        return answer
+        """Select one slave, which must acknowledge; the last of several tries has C = 73."""
+        return await self._select(mask, tries, first_byte_ns, _AN_ACK)
+
+    async def probe(
+        self, mask: SecondaryMask, *, tries: int | None = None, first_byte_ns: int | None = None
+    ) -> Answer:
+        """Select whoever lies under `mask`: garbage is an answer too, that of several slaves."""
+        return await self._select(mask, tries, first_byte_ns, _ANYTHING)
 
     async def send_user_data(
         self, a_field: int, ci_field: int, data: bytes, *, tries: int | None = None
     ) -> Answer:
-        """SND_UD with the direction's FCB, repeated until something is heard."""
+        """SND_UD with the direction's FCB, repeated until it is acknowledged."""
         fcb = self._user_data_fcb.get(a_field, True)
         frame = frames.snd_ud(a_field, fcb=fcb, ci_field=ci_field, data=data).to_bytes()
-        optional = tries == 1
-        first_byte_ns = self._optional(a_field) if optional else None
-        answer = await self._repeat(frame, tries, first_byte_ns, (AnswerKind.ACK,))
+        first_byte_ns = self._optional(a_field) if tries == 1 else None
+        answer = await self._repeat(lambda _: frame, self._tries(tries), first_byte_ns, _AN_ACK)
         if answer.kind is AnswerKind.ACK:
             self._user_data_fcb[a_field] = not fcb
         return answer
@@ -152,7 +192,7 @@ class Link:
         """REQ_UD2: the FCB stays the same over the tries; `took` toggles it after a good answer."""
         fcb = self._request_fcb.get(a_field, True)
         frame = frames.req_ud2(a_field, fcb=fcb).to_bytes()
-        return await self._repeat(frame, tries, first_byte_ns, (AnswerKind.FRAME,))
+        return await self._repeat(lambda _: frame, self._tries(tries), first_byte_ns, _A_FRAME)
 
     def took(self, a_field: int) -> None:
         """The answer to the last `request` was good: the next one asks for what follows."""
@@ -170,28 +210,67 @@ class Link:
         self._heard(received)
         return received.data
 
-    async def settle(self, until: int) -> None:
-        """Wait for the end of a disturbed answer: past `until`, and 33 bits of silence.
+    async def settle(self, until: int = 0) -> None:
+        """Wait for the end of a disturbed answer: past `until` (ns), and 33 bits of silence.
 
         After a collision the line may be held low without a single character, so silence alone
         does not mean that everybody has finished; `until` covers the longest answer.
         """
-        self.heard_noise = True
+        until = max(until, self._rt.now())
         limit = until + SETTLE_TELEGRAMS_MAX * self._line.format.characters_ns(LONGEST_TELEGRAM)
-        heard = b"not yet known"
-        while heard and self._rt.now() < limit:
+        while self._rt.now() < limit:
             heard = await self.listen(max(until, self._rt.now() + self._idle_ns))
+            if not heard:
+                break
+            self._rt.log("link.discarded", data=heard.hex())
+        else:
+            # Somebody talks without end; the next request goes out all the same.
+            self._noisy = True
         self._quiet_from = max(self._quiet_from, until)
 
-    def longest_answer_ns(self) -> int:
-        """The answer window and the longest telegram behind it."""
-        return self.answer_window_ns + self._line.format.characters_ns(LONGEST_TELEGRAM)
+    def take_noise(self) -> bool:
+        """Whether bytes came that nobody had asked for, since this was last called."""
+        noisy, self._noisy = self._noisy, False
+        return noisy
 
-    # --- One exchange -------------------------------------------------------------------------
+    # --- Tries --------------------------------------------------------------------------------
 
-    @property
-    def _idle_ns(self) -> int:
-        return self._line.format.bits_ns(IDLE_BITS)
+    def _tries(self, tries: int | None) -> int:
+        return self.settings.tries if tries is None else tries
+
+    async def _select(
+        self,
+        mask: SecondaryMask,
+        tries: int | None,
+        first_byte_ns: int | None,
+        wanted: frozenset[AnswerKind],
+    ) -> Answer:
+        count = self._tries(tries)
+
+        def telegram(number: int) -> bytes:
+            last_of_several = number == count > 1
+            c_field = C_SELECT_LAST_TRY if last_of_several else C_SELECT
+            return frames.select(mask, c_field=c_field).to_bytes()
+
+        answer = await self._repeat(telegram, count, first_byte_ns, wanted)
+        self._reset_fcb(ADDRESS_SELECTED)
+        return answer
+
+    async def _repeat(
+        self,
+        telegram: Callable[[int], bytes],
+        tries: int,
+        first_byte_ns: int | None,
+        wanted: frozenset[AnswerKind],
+    ) -> Answer:
+        """Send ``telegram(1)``, ``telegram(2)`` ... until an answer is `wanted`."""
+        for number in range(1, tries + 1):
+            answer = await self._exchange(telegram(number), first_byte_ns)
+            if answer.kind in wanted or number == tries:
+                return answer
+            if answer.kind is AnswerKind.BROKEN:
+                await self.settle()
+        raise AssertionError("a request is sent at least once")
 
     def _optional(self, a_field: int) -> int:
         if a_field == ADDRESS_SELECTED:
@@ -202,56 +281,73 @@ class Link:
         self._request_fcb[a_field] = True
         self._user_data_fcb[a_field] = True
 
-    async def _repeat(
-        self,
-        frame: bytes,
-        tries: int | None,
-        first_byte_ns: int | None,
-        wanted: tuple[AnswerKind, ...],
-    ) -> Answer:
-        tries = self.settings.tries if tries is None else tries
-        for number in range(1, tries + 1):
-            answer = await self._exchange(frame, first_byte_ns)
-            if answer.kind in wanted or number == tries:
-                return answer
-            if answer.kind is AnswerKind.BROKEN:
-                await self.settle(self._rt.now())
-        raise AssertionError("a request is sent at least once")
+    # --- One exchange -------------------------------------------------------------------------
 
-    async def _send(self, frame: bytes) -> int:
-        await self._rt.sleep_until(self._quiet_from + self._idle_ns)
-        late = self._line.flush()
-        if late:
-            self.heard_noise = True
-            self._rt.log("link.discarded", data=late.hex())
-        self._rt.log("link.sent", data=frame.hex())
-        end = await self._line.write(frame)
-        self.sent += 1
-        self._quiet_from = end
-        return end
+    @property
+    def _idle_ns(self) -> int:
+        return self._line.format.bits_ns(IDLE_BITS)
 
     async def _exchange(self, frame: bytes, first_byte_ns: int | None) -> Answer:
         wait_ns = self.settings.first_byte_ns if first_byte_ns is None else first_byte_ns
         end = await self._send(frame)
-        by = end + wait_ns
-        try:
-            with self._rt.deadline(by + self.settings.full_ns):
-                received = await self._line.receive(
-                    frames.missing, by=by, gap=self.settings.idle_ns
-                )
-        except TimeoutError:
-            data = self._line.flush()
-            self._quiet_from = self._rt.now()
-            answer = _broken(data, "no end within MBUS_FULLTIMEOUT", end)
-        else:
-            self._heard(received)
-            answer = self._judge(received, end)
+        heard, broken_off = await self._one_telegram(end + wait_ns)
+        if self._is_echo(heard.data):
+            heard, broken_off = await self._one_telegram(end + wait_ns)
+        answer = self._judge(heard, end, broken_off)
         self._rt.log(
             "link.received", data=answer.data.hex(), kind=answer.kind.value, reason=answer.reason
         )
-        if answer.kind is AnswerKind.BROKEN:
-            self.heard_noise = True
         return answer
+
+    async def _send(self, frame: bytes) -> int:
+        """Send `frame` behind 33 bit times of silence (MBDOC48 p.26); returns when it has left."""
+        await self._rt.sleep_until(self._quiet_from + self._idle_ns)
+        late = self._line.flush()
+        if late and not self._is_echo(late):
+            self._drop(late)
+            await self.settle()
+        self._rt.log("link.sent", data=frame.hex())
+        end = await self._line.write(frame)
+        self._last_sent = frame
+        self.sent += 1
+        self._quiet_from = end
+        return end
+
+    def _drop(self, data: bytes) -> None:
+        self._noisy = True
+        self._rt.log("link.discarded", data=data.hex())
+
+    def _is_echo(self, data: bytes) -> bool:
+        if self.settings.echo is Echo.OFF or data != self._last_sent:
+            return False
+        if not self.echoes:
+            self.echoes = True
+            self._rt.log("link.echo", text="the converter sends our own telegrams back")
+        return True
+
+    async def _one_telegram(self, by: int) -> tuple[Received, str]:
+        """Hear one telegram that begins by `by` (ns); a text says why it was broken off.
+
+        Ends as soon as the framing is complete, or cannot become complete any more.
+        """
+        first = await self._line.receive(_one_character, by=by, gap=self.settings.idle_ns)
+        if first.first_ns is None or frames.missing(first.data) == 0:
+            self._heard(first)
+            return first, ""
+        broken_off = ""
+        try:
+            with self._rt.deadline(first.first_ns + self.settings.full_ns):
+                rest = await self._line.receive(
+                    lambda more: frames.missing(first.data + more),
+                    by=first.first_ns + self.settings.idle_ns,
+                    gap=self.settings.idle_ns,
+                )
+        except TimeoutError:
+            rest = Received(self._line.flush(), None, None, self._rt.now())
+            broken_off = "no end within MBUS_FULLTIMEOUT"
+        heard = _joined(first, rest)
+        self._heard(heard)
+        return heard, broken_off
 
     def _heard(self, received: Received) -> None:
         if received.last_ns is not None:
@@ -260,34 +356,53 @@ class Link:
             # Silence lasted until now, so the idle time before the next request is behind us.
             self._quiet_from = max(self._quiet_from, self._rt.now() - self._idle_ns)
 
-    def _judge(self, received: Received, end: int) -> Answer:
-        data = received.data
+    def _judge(self, heard: Received, end: int, broken_off: str) -> Answer:
+        data = heard.data
+        verified = None if heard.faults is None else not heard.faults
         if not data:
-            return Answer(AnswerKind.SILENCE, b"", None, "", False, end)
-        if received.faults:
-            index, fault = received.faults[0]
-            return _broken(data, f"{fault.name} error in character {index}", end)
-        if self._too_long(received):
-            return _broken(data, "no end within MBUS_FULLTIMEOUT", end)
+            return Answer(AnswerKind.SILENCE, b"", None, "", None, end)
+        if self._began_before(heard, end):
+            self._noisy = True
+            broken_off = "it began before the request had ended"
+        elif heard.faults:
+            index, fault = heard.faults[0]
+            broken_off = f"{fault.name} error in character {index}"
+        if broken_off:
+            return Answer(AnswerKind.BROKEN, data, None, broken_off, verified, end)
         try:
             frame = frames.parse(data)
         except FrameError as error:
-            return _broken(data, str(error), end)
-        verified = received.faults is not None
+            return Answer(AnswerKind.BROKEN, data, None, str(error), verified, end)
         if isinstance(frame, frames.Ack):
             return Answer(AnswerKind.ACK, data, None, "", verified, end)
         if isinstance(frame, frames.LongFrame):
             return Answer(AnswerKind.FRAME, data, frame, "", verified, end)
-        return _broken(data, "a short frame is no answer", end)
+        reason = "a short frame is no answer"
+        return Answer(AnswerKind.BROKEN, data, None, reason, verified, end)
 
-    def _too_long(self, received: Received) -> bool:
-        if received.first_ns is None or received.last_ns is None:
+    def _began_before(self, heard: Received, end: int) -> bool:
+        """Whether this is the tail of an earlier answer: a slave waits 11 bits (MBDOC48 p.25).
+
+        Only a port that tells the faults of characters is close enough to the line to be trusted
+        with their times; behind others (a PTY, TCP) the end of a request is no more than computed.
+        """
+        if heard.faults is None or heard.first_ns is None:
             return False
-        return received.last_ns - received.first_ns > self.settings.full_ns
+        return heard.first_ns - self._line.format.characters_ns(1) < end
 
 
-def _broken(data: bytes, reason: str, end: int) -> Answer:
-    return Answer(AnswerKind.BROKEN, data, None, reason, False, end)
+def _joined(first: Received, rest: Received) -> Received:
+    """One reading of two that follow each other."""
+    faults = None
+    if first.faults is not None:
+        behind = len(first.data)
+        faults = first.faults + tuple((behind + at, what) for at, what in rest.faults or ())
+    last_ns = first.last_ns if rest.last_ns is None else rest.last_ns
+    return Received(first.data + rest.data, faults, first.first_ns, last_ns)
+
+
+def _one_character(data: bytes) -> int:
+    return 0 if data else 1
 
 
 def _never_enough(data: bytes) -> int:

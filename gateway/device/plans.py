@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.device.link import LinkSettings
+from gateway.device.link import Echo, LinkSettings
 from gateway.device.readout import ReadoutPlan, Target, selection_mask
 from gateway.device.scan import ScanPlan, SearchTiming
 from gateway.device.sequences import Addressing, RequestMode, ResetMode
@@ -46,14 +46,17 @@ def line_format(configuration: Configuration) -> LineFormat:
     )
 
 
-def link_settings(configuration: Configuration, transport_delay_ns: int) -> LinkSettings:
-    """Timeouts and sends of the link; a transport that delays answers moves every limit."""
+def link_settings(
+    configuration: Configuration, transport_delay_ns: int, echo: Echo = Echo.AUTO
+) -> LinkSettings:
+    """Timeouts and sends of the link; delay and echo are the converter's, not the device's."""
     return LinkSettings(
         first_byte_ns=configuration.mbus_timeout * NS_PER_MS,
         idle_ns=configuration.mbus_idletimeout * NS_PER_MS,
         full_ns=configuration.mbus_fulltimeout * NS_PER_MS,
         tries=1 + configuration.mbus_maxretry,
         transport_delay_ns=transport_delay_ns,
+        echo=echo,
     )
 
 
@@ -85,6 +88,7 @@ def scan_plan(configuration: Configuration) -> ScanPlan:
         timing=SearchTiming(configuration.mbus_searchtiming),
         primary_start=configuration.mbus_minprimaryaddress,
         primary_final=configuration.mbus_maxprimaryaddress,
+        readout=readout_plan(configuration),
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.device.link import ADDRESS_SELECTED, Answer, AnswerKind
 from gateway.device.sequences import Addressing, RequestMode, ResetMode, Step, readout_steps
-from gateway.mbus import telegram
+from gateway.mbus import frames, telegram
 from gateway.mbus.address import SecondaryMask
 from gateway.mbus.pages import PageSequence, PageVerdict
 
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from gateway.mbus.address import SecondaryAddress
     from gateway.mbus.telegram import Telegram
 
-CI_SEND_DATA: Final = 0x51
-CI_APPLICATION_RESET: Final = 0x50
+#: What asks for all data: DIF 7F with VIF 7E, or the DIF alone (MBDOC48 p.48-50, `C-19`).
+GET_ALL_DATA: Final = b"\x7f\x7e"
+GET_ALL_DATA_SHORT: Final = b"\x7f"
+#: "Freeze data": VIF FE, VIFE 0B (`C-19`).
+FREEZE_VIB: Final = b"\xfe\x0b"
+#: Bits of a storage number that a DIB can carry: 1 in the DIF, 4 in each of ten DIFEs.
+STORAGE_NUMBER_BITS: Final = 41
 
 #: Bits of MBUS_SELECTMASK: the part of the secondary address that becomes a wildcard.
 SELECT_ANY_SERIAL: Final = 1
@@ -70,7 +75,7 @@ class Readout:
 
     `pages` is empty when no valid first telegram came. `complete` is True when the meter was
     read to its end or to the configured limit; `limited` when that limit cut it short. `failure`
-    says why it stopped early, in words for the log.
+    says why it stopped early, in words for the log; it is empty where `complete` is True.
     """
 
     pages: tuple[Telegram, ...]
@@ -94,7 +99,7 @@ def freeze_record(storage_number: int) -> bytes:
 
     Raises ValueError beyond the 41 bits that a DIB can carry.
     """
-    if not 0 <= storage_number < 1 << 41:
+    if not 0 <= storage_number < 1 << STORAGE_NUMBER_BITS:
         raise ValueError(f"storage number {storage_number} does not fit a data information block")
     blocks = [(storage_number & 1) << 6]
     rest = storage_number >> 1
@@ -102,7 +107,7 @@ def freeze_record(storage_number: int) -> bytes:
         blocks.append(rest & 0x0F)
         rest >>= 4
     extended = [block | 0x80 for block in blocks[:-1]] + [blocks[-1]]
-    return bytes(extended) + b"\xfe\x0b"
+    return bytes(extended) + FREEZE_VIB
 
 
 def judge_data(answer: Answer, target: Target) -> tuple[Telegram | None, str]:
@@ -150,7 +155,6 @@ async def read_meter(link: Link, plan: ReadoutPlan, target: Target) -> Readout:
 
 async def _next_page(link: Link, target: Target, sequence: PageSequence) -> PageVerdict | str:
     """One page, repeated at most MBUS_MAXRETRY times; a text says why there is none."""
-    reason = ""
     for _ in range(link.settings.tries):
         answer = await link.request(target.a_field, tries=1)
         decoded, reason = judge_data(answer, target)
@@ -159,17 +163,20 @@ async def _next_page(link: Link, target: Target, sequence: PageSequence) -> Page
             if verdict is not PageVerdict.REPEAT:
                 link.took(target.a_field)
                 return verdict
-            reason = "the meter repeats the page before"
+            reason = "the meter repeats a page that it has sent"
         elif answer.kind is AnswerKind.BROKEN:
-            await link.settle(answer.request_end_ns)
+            await link.settle()
+    if sequence.pages and answer.kind is AnswerKind.ACK:
+        # E5 says "understood, but there are no data" (MBDOC48 p.53): the pages have ended.
+        link.took(target.a_field)
+        return PageVerdict.LAST
     return f"page {len(sequence.pages) + 1}: {reason}"
 
 
 async def _prepare(link: Link, plan: ReadoutPlan, target: Target) -> str:
     """Everything before the first REQ_UD2; a text says why the meter cannot be asked."""
-    if plan.wakeup:
-        await link.reset_all()
-        await link.pause(link.settings.idle_ns)
+    if plan.wakeup and plan.request_mode is not RequestMode.ONLY:
+        await wake_up(link)
     steps = readout_steps(
         plan.reset_mode, plan.request_mode, target.addressing, freeze_first=plan.freeze_first
     )
@@ -184,6 +191,12 @@ async def _prepare(link: Link, plan: ReadoutPlan, target: Target) -> str:
     return ""
 
 
+async def wake_up(link: Link) -> None:
+    """MBUS_WAKEUPENABLE: what precedes every reset part (`C-62`)."""
+    await link.reset_all()
+    await link.pause(link.settings.idle_ns)
+
+
 async def send_step(link: Link, step: Step, a_field: int, freeze_storage_number: int = 0) -> None:
     """Send one step that may stay unanswered (`C-18`, `C-19`)."""
     if step is Step.NKE_FF:
@@ -193,13 +206,13 @@ async def send_step(link: Link, step: Step, a_field: int, freeze_storage_number:
     elif step is Step.NKE_A:
         await link.reset(a_field)
     elif step is Step.APPRESET_FD:
-        await link.send_user_data(ADDRESS_SELECTED, CI_APPLICATION_RESET, b"", tries=1)
+        await link.send_user_data(ADDRESS_SELECTED, frames.CI_APPLICATION_RESET, b"", tries=1)
     elif step is Step.GET_ALL:
-        await link.send_user_data(a_field, CI_SEND_DATA, b"\x7f\x7e")
+        await link.send_user_data(a_field, frames.CI_DATA_SEND, GET_ALL_DATA)
     elif step is Step.GET_GLOBAL:
-        await link.send_user_data(a_field, CI_SEND_DATA, b"\x7f")
+        await link.send_user_data(a_field, frames.CI_DATA_SEND, GET_ALL_DATA_SHORT)
     elif step is Step.FREEZE:
         record = freeze_record(freeze_storage_number)
-        await link.send_user_data(a_field, CI_SEND_DATA, record)
+        await link.send_user_data(a_field, frames.CI_DATA_SEND, record)
     else:
         raise AssertionError(f"{step} is not sent blindly")

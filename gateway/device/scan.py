@@ -1,10 +1,11 @@
 """The search for meters: the conversation around the pure search (`SCAN-01` to `SCAN-06`).
 
 A probe is a selection; after a clean E5 the rest of the answer window is heard out, because a
-second meter may acknowledge later, then the data is requested once. What is garbled on the way
-counts as several meters, so narrower masks are asked. A meter counts as found when a whole,
-correct telegram came whose header lies under the mask; it is then selected by its own address, and
-one that does not answer to it is listed all the same and marked.
+second meter may acknowledge later, then the data is requested. What is garbled on the way counts
+as several meters, so narrower masks are asked. On a noisy bus neither silence nor garbage is
+believed at once. A meter counts as found when a whole, correct telegram came whose header lies
+under the mask; it is then selected by its own address, and one that does not answer to it must
+send the same header once more, and is marked.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ from enum import Enum, unique
 from typing import TYPE_CHECKING, Final
 
 from gateway.device.link import ADDRESS_SELECTED, AnswerKind
-from gateway.device.readout import Readout, ReadoutPlan, Target, judge_data, read_meter, send_step
+from gateway.device.readout import (
+    Readout,
+    ReadoutPlan,
+    Target,
+    judge_data,
+    read_meter,
+    send_step,
+    wake_up,
+)
 from gateway.device.sequences import SCAN_STEPS, Addressing, ResetMode, Step
 from gateway.mbus.address import SecondaryAddress, SecondaryMask
-from gateway.mbus.search import DigitTreeSearch, Direction, Outcome
+from gateway.mbus.search import WILDCARD, DigitTreeSearch, Direction, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,7 +37,9 @@ if TYPE_CHECKING:
 
 
 #: The root of a search over everything (MBDOC48 p.64).
-EVERYBODY: Final = SecondaryMask("FFFFFFFF", 0xFFFF, 0xFF, 0xFF)
+EVERYBODY: Final = SecondaryMask.ANY
+#: Sends of what must be answered, where MBUS_SEARCHTIMING leaves the number to us (`C-74`).
+ADAPTIVE_TRIES: Final = 2
 
 
 @unique
@@ -51,6 +62,9 @@ class ScanPlan:
     timing: SearchTiming = SearchTiming.LITERAL
     primary_start: int = 0
     primary_final: int = 250
+    readout: ReadoutPlan = field(default_factory=ReadoutPlan)
+    """What a read-out is like: its wake-up goes before a scan too, and a primary scan reads every
+    meter that it finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +77,17 @@ class Found:
     telegram: Telegram
     selectable: bool = True
     """False when the meter does not acknowledge the address that its own header reports."""
+    readout: Readout | None = None
+    """The whole read-out, where finding the meter took one."""
 
 
 @dataclass(slots=True)
 class ScanReport:
-    """What a scan did; durations in ns of bus time."""
+    """What a scan did; durations in ns of bus time.
+
+    `selects` counts the masks asked; a primary scan counts its addresses there. `unresolved` are
+    masks under which there are meters that the scan could not tell apart.
+    """
 
     found: int = 0
     selects: int = 0
@@ -99,15 +119,18 @@ class SecondaryScan:
         self._plan = plan
         self._reset_mode = reset_mode
         if plan.timing is SearchTiming.ADAPTIVE:
-            self._tries = 1
+            # An empty mask is asked once; what has shown itself is asked twice before it is lost.
+            self._probe_tries, self._tries = 1, ADAPTIVE_TRIES
             self._wait_ns = min(link.settings.first_byte_ns, link.answer_window_ns)
         else:
-            self._tries = link.settings.tries
+            self._probe_tries = self._tries = link.settings.tries
             self._wait_ns = link.settings.first_byte_ns
 
     async def run(self, on_found: Callable[[Found], Awaitable[bool]]) -> ScanReport:
         """Search the whole space below the plan's mask; raises only `LineError`."""
         started = self._rt.now()
+        if self._plan.readout.wakeup:
+            await wake_up(self._link)
         for step in SCAN_STEPS[self._reset_mode]:
             await send_step(self._link, step, ADDRESS_SELECTED)
         search = DigitTreeSearch(self._plan.mask, self._plan.direction)
@@ -125,8 +148,15 @@ class SecondaryScan:
         statistics = search.statistics
         report.selects, report.empties = statistics.selects, statistics.empties
         report.collisions, report.unresolved = statistics.collisions, search.unresolved
+        for mask in search.unresolved:
+            self._tell_unresolved(mask)
         report.duration_ns = self._rt.now() - started
         return report
+
+    def _tell_unresolved(self, mask: SecondaryMask) -> None:
+        number = mask.identification_number
+        guess = "a digit that is none of 0 to 9" if WILDCARD in number else "one number shared"
+        self._rt.log("scan.unresolved", mask=mask.to_bytes().hex(), number=number, guess=guess)
 
     def _tell(self, search: DigitTreeSearch, mask: SecondaryMask, probe: _Probe, n: int) -> None:
         self._rt.log(
@@ -139,24 +169,23 @@ class SecondaryScan:
         )
 
     async def _probe(self, mask: SecondaryMask) -> _Probe:
-        noise_before = self._link.heard_noise
-        self._link.heard_noise = False
-        answer = await self._link.select(mask, tries=self._tries, first_byte_ns=self._wait_ns)
-        if answer.kind is AnswerKind.SILENCE and (noise_before or self._link.heard_noise):
-            # Noise may have eaten the request or the acknowledgement: an empty mask counts only
-            # when it was asked on a quiet bus.
-            self._link.heard_noise = False
-            answer = await self._link.select(mask, tries=1, first_byte_ns=self._wait_ns)
+        answer = await self._select(mask)
         if answer.kind is AnswerKind.SILENCE:
             return _Probe(Outcome.EMPTY)
         window_end = answer.request_end_ns + self._link.answer_window_ns
-        if answer.kind is not AnswerKind.ACK:
-            await self._link.settle(window_end)
-            return _Probe(Outcome.COLLISION)
-        if await self._link.listen(window_end):
+        if answer.kind is not AnswerKind.ACK or await self._link.listen(window_end):
             await self._link.settle(window_end)
             return _Probe(Outcome.COLLISION)
         return await self._identify(mask)
+
+    async def _select(self, mask: SecondaryMask) -> Answer:
+        """Ask once more where noise may have eaten request or answer, or been taken for one."""
+        self._link.take_noise()
+        answer = await self._link.probe(mask, tries=self._probe_tries, first_byte_ns=self._wait_ns)
+        if answer.kind is not AnswerKind.ACK and self._link.take_noise():
+            await self._link.settle()
+            answer = await self._link.probe(mask, tries=1, first_byte_ns=self._wait_ns)
+        return answer
 
     async def _identify(self, mask: SecondaryMask) -> _Probe:
         target = Target(Addressing.SECONDARY, 0, mask)
@@ -167,38 +196,33 @@ class SecondaryScan:
             self._rt.log("scan.garbled", mask=mask.to_bytes().hex(), reason=reason)
             await self._link.settle(answer.request_end_ns + self._link.longest_answer_ns())
             return _Probe(Outcome.COLLISION)
-        selectable = await self._selects(address)
-        if not selectable and not answer.verified and not await self._same_again(mask, answer):
+        selectable = await self._selects(address.to_mask())
+        if not selectable and not await self._same_again(mask, address):
             return _Probe(Outcome.COLLISION)
         primary_address = answer.frame.a_field if answer.frame is not None else 0
         found = Found(address, primary_address, Addressing.SECONDARY, decoded, selectable)
         return _Probe(Outcome.SINGLE, found)
 
     async def _request(self) -> Answer:
-        answer = await self._link.request(ADDRESS_SELECTED, tries=1, first_byte_ns=self._wait_ns)
-        if answer.kind is AnswerKind.SILENCE:
-            # A single meter may have missed the request; two that cancel stay silent again.
+        """A single meter may miss the request; two that cancel each other stay silent again."""
+        for _ in range(self._tries):
             answer = await self._link.request(
                 ADDRESS_SELECTED, tries=1, first_byte_ns=self._wait_ns
             )
+            if answer.kind is not AnswerKind.SILENCE:
+                break
         return answer
 
-    async def _selects(self, address: SecondaryAddress) -> bool:
-        mask = SecondaryMask(
-            address.identification_number, address.manufacturer, address.version, address.medium
-        )
-        answer = await self._link.select(mask, tries=2, first_byte_ns=self._wait_ns)
+    async def _selects(self, mask: SecondaryMask) -> bool:
+        answer = await self._link.select(mask, tries=self._tries, first_byte_ns=self._wait_ns)
         return answer.kind is AnswerKind.ACK
 
-    async def _same_again(self, mask: SecondaryMask, first: Answer) -> bool:
-        """Read again under the same mask where parity is unknown: a phantom does not repeat."""
-        selected = await self._link.select(mask, tries=2, first_byte_ns=self._wait_ns)
-        if selected.kind is not AnswerKind.ACK:
+    async def _same_again(self, mask: SecondaryMask, address: SecondaryAddress) -> bool:
+        """Read again under the same mask: a phantom made by a collision does not come twice."""
+        if not await self._selects(mask):
             return False
-        again = await self._request()
-        target = Target(Addressing.SECONDARY, 0, mask)
-        address = address_of(judge_data(again, target)[0])
-        return address is not None and address == address_of(judge_data(first, target)[0])
+        decoded, _ = judge_data(await self._request(), Target(Addressing.SECONDARY, 0, mask))
+        return address_of(decoded) == address
 
 
 class PrimaryScan:
@@ -213,6 +237,8 @@ class PrimaryScan:
     async def run(self, on_found: Callable[[Found], Awaitable[bool]]) -> ScanReport:
         """Ask every address from start to final; raises only `LineError`."""
         started = self._rt.now()
+        if self._plan.readout.wakeup:
+            await wake_up(self._link)
         for step in SCAN_STEPS[self._reset_mode]:
             if step is not Step.NKE_FF:
                 await send_step(self._link, step, ADDRESS_SELECTED)
@@ -233,13 +259,13 @@ class PrimaryScan:
         if not await self._anybody(a_field):
             return None
         target = Target(Addressing.PRIMARY, a_field, None)
-        plan = ReadoutPlan(reset_mode=self._reset_mode, multipage_max=1)
-        readout: Readout = await read_meter(self._link, plan, target)
-        address = address_of(readout.pages[0] if readout.pages else None)
-        if address is None:
+        readout = await read_meter(self._link, self._plan.readout, target)
+        first = readout.pages[0] if readout.pages else None
+        address = address_of(first)
+        if first is None or address is None:
             self._rt.log("scan.garbled", address=a_field, reason=readout.failure)
             return None
-        return Found(address, a_field, Addressing.PRIMARY, readout.pages[0])
+        return Found(address, a_field, Addressing.PRIMARY, first, readout=readout)
 
     async def _anybody(self, a_field: int) -> bool:
         """SND_NKE and REQ_UD2 in turn, until anything at all is heard."""
@@ -248,7 +274,8 @@ class PrimaryScan:
                 answer = await self._link.reset(a_field)
             else:
                 answer = await self._link.request(a_field, tries=1)
+            if answer.kind is AnswerKind.BROKEN:
+                await self._link.settle()
             if answer.kind is not AnswerKind.SILENCE:
-                await self._link.settle(self._rt.now())
                 return True
         return False

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum, unique
 from typing import TYPE_CHECKING
 
+from gateway.mbus.frames import LongFrame
+
 if TYPE_CHECKING:
     from gateway.mbus.telegram import Telegram
 
@@ -26,7 +28,7 @@ class PageVerdict(Enum):
     LIMIT = "limit"
     """Taken; more would follow, but MBUS_MAXMULTIPAGE is reached (`MBUS-02`, `C-61`)."""
     REPEAT = "repeat"
-    """Not taken: the same access number and data as the page before, sent again."""
+    """Not taken: access number and data of a page that we have, sent again."""
 
 
 @dataclass(slots=True)
@@ -37,8 +39,8 @@ class PageSequence:
     pages: list[Telegram] = field(default_factory=list)
 
     def receive(self, telegram: Telegram) -> PageVerdict:
-        """Judge `telegram` and keep it unless it repeats the page before."""
-        if self.pages and self._repeats(telegram):
+        """Judge `telegram` and keep it unless it repeats a page."""
+        if self._repeats(telegram):
             return PageVerdict.REPEAT
         self.pages.append(telegram)
         if not telegram.more_records_follow:
@@ -48,5 +50,12 @@ class PageSequence:
         return PageVerdict.MORE
 
     def _repeats(self, telegram: Telegram) -> bool:
-        # The access number counts answers, so an equal frame was not made anew (MBDOC48 p.34).
-        return self.pages[-1].frame == telegram.frame
+        # The access number counts answers, so equal data were not made anew (MBDOC48 p.34). The C
+        # field stays out of it: ACD may come and go between two sendings of one telegram.
+        data = _user_data(telegram)
+        return data is not None and any(_user_data(page) == data for page in self.pages)
+
+
+def _user_data(telegram: Telegram) -> bytes | None:
+    """Header and records as they were sent, access number included."""
+    return telegram.frame.data if isinstance(telegram.frame, LongFrame) else None
