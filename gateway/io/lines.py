@@ -140,14 +140,14 @@ class HostLine:
         if transport is not None:
             self._lose("closed on this side")
             transport.close()
-            self._engine.release()
+            self._engine.release(self)
 
     # --- Transport's side -----------------------------------------------------------------------
 
     def attach(self, transport: LineTransport) -> None:
         """Begin to use `transport`; the kernel may wait for it from now on."""
         self._transport = transport
-        self._engine.hold()
+        self._engine.hold(self, transport.close)
 
     def heard(self, data: bytes, faults: Sequence[tuple[int, Fault]] = ()) -> None:
         """Characters have come; `faults` are by index into `data`."""

@@ -156,7 +156,7 @@ class SessionServer:
                 error.errno, f"cannot listen on {host}:{port}: {error.strerror}"
             ) from None
         self._address = self._server.sockets[0].getsockname()[:2]
-        self._engine.hold()
+        self._engine.hold(self, self._shut)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -169,13 +169,16 @@ class SessionServer:
 
     async def close(self) -> None:
         """Stop listening and end the sessions."""
+        self._shut()
+        self._engine.release(self)
+
+    def _shut(self) -> None:
         server, self._server = self._server, None
         if server is None:
             return
         server.close()
         for peer in list(self.peers):
             peer.close()
-        self._engine.release()
 
 
 async def serve(
@@ -199,7 +202,7 @@ class StreamProtocol(asyncio.Protocol):
         """Make the stream; the kernel may wait for this connection from now on."""
         self._transport = cast(asyncio.Transport, transport)
         self.stream = self._engine.kernel.stream(self._transport, limit=READ_BUFFER_BYTES)
-        self._engine.hold()
+        self._engine.hold(self, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         """Let the reader run before the loop goes on."""
@@ -213,7 +216,7 @@ class StreamProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass the end on."""
         self._engine.call(self.stream.connection_lost, exc)
-        self._engine.release()
+        self._engine.release(self)
 
     def pause_writing(self) -> None:
         """Hold writers."""

@@ -30,6 +30,9 @@ NS_PER_S: Final = 1_000_000_000
 #: Turns in one pass before the loop is given a chance to see to its sockets.
 TURNS_PER_PASS_MAX: Final = 1_000
 
+#: How long the end of a run waits for bridged asyncio code that does not heed its cancel.
+BRIDGE_END_S: Final = 5.0
+
 #: A deadline gives way to what is ready, but not for ever: on a real clock, tasks that never stop
 #: being ready would keep it from passing. In virtual time no deadline is ever overdue.
 LATE_GRACE_NS: Final = 10_000_000
@@ -99,7 +102,8 @@ class AioEngine:
         self._heap: list[tuple[int, bool, int, AioTimer]] = []
         self._sequence = itertools.count()
         self._dead = 0
-        self._outside = 0
+        #: What outside may wake a task, and how each is closed when the run ends before it.
+        self._outside: dict[object, Callable[[], object] | None] = {}
         self._busy = False
         self._scheduled = False
         self._armed: tuple[int, asyncio.TimerHandle] | None = None
@@ -197,10 +201,16 @@ class AioEngine:
             self._armed[1].cancel()
         self._ready.clear()
         self._heap.clear()
+        outside, self._outside = self._outside, {}
+        for close in outside.values():
+            if close is not None:
+                close()
         for bridge in self._bridges:
             bridge.cancel()
         if self._bridges:
-            await asyncio.wait(self._bridges)
+            await asyncio.wait(self._bridges, timeout=BRIDGE_END_S)
+        # Closed transports say good-bye in callbacks of the next turn.
+        await asyncio.sleep(0)
 
     # --- Working off ----------------------------------------------------------------------------
 
@@ -314,20 +324,23 @@ class AioEngine:
     @contextmanager
     def outside_wakes(self) -> Iterator[None]:
         """While this is held, an idle kernel waits for the outside and is not deadlocked."""
-        self.hold()
+        owner = object()
+        self.hold(owner)
         try:
             yield
         finally:
-            self.release()
+            self.release(owner)
 
-    def hold(self) -> None:
-        """One more thing outside (a connection, a port, a thread) may wake a task."""
-        self._outside += 1
+    def hold(self, owner: object, close: Callable[[], object] | None = None) -> None:
+        """`owner` (a connection, a port, a thread) may wake a task until it is released.
 
-    def release(self) -> None:
-        """One thing outside fewer; an idle kernel is looked at again."""
-        self._outside -= 1
-        assert self._outside >= 0, "every release belongs to one hold"
+        `close` is called if the run ends first, so that no socket outlives its run.
+        """
+        self._outside[owner] = close
+
+    def release(self, owner: object) -> None:
+        """`owner` will wake nobody any more; an idle kernel is looked at again."""
+        self._outside.pop(owner, None)
         if not self._outside and not self._busy and not self._scheduled:
             self._schedule()
 
@@ -341,7 +354,7 @@ class AioEngine:
             raise
         task = self._loop.create_task(coroutine)
         self._bridges.add(task)
-        self.hold()
+        self.hold(task)
         result = self.kernel.one_shot("bridge to asyncio", withdrawn=task.cancel)
 
         def done(finished: asyncio.Task[T]) -> None:
@@ -355,7 +368,7 @@ class AioEngine:
 
         def report(finished: asyncio.Task[T]) -> None:
             self.call(done, finished)
-            self.release()
+            self.release(finished)
 
         task.add_done_callback(report)
         return await result.wait()  # type: ignore[no-any-return]  # `done` sets a T

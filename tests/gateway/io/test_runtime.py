@@ -12,6 +12,7 @@ from gateway.io.runtime import OFFLOAD_THREADS_MAX, AioRuntime
 from gateway.runtime.errors import Deadlock
 from simulators.memory_storage import MemoryStorage
 from tests.gateway.runtime.engines import MS, S
+from tests.gateway.runtime.sessions import ShoutSession
 
 
 def runtime(**options: Any) -> AioRuntime:
@@ -399,3 +400,30 @@ def test_a_failing_wake_from_outside_stops_the_run() -> None:
 
     with pytest.raises(ValueError, match="outside"):
         asyncio.run(runtime().run(main))
+
+
+def test_a_failed_run_leaves_no_socket_open() -> None:
+    """Listener, peers, streams and bridges are closed with the run that opened them."""
+    address: list[tuple[str, int]] = []
+
+    async def program() -> int:
+        rt = runtime()
+
+        async def main(_: Any) -> None:
+            server = await rt.serve_stream(("127.0.0.1", 0), ShoutSession)
+            address.append(server.address)
+            stream = await rt.connect(*server.address)
+            await stream.write(b"x")
+            await stream.read(1)
+            raise ValueError("half way")
+
+        with pytest.raises(ValueError, match="half way"):
+            await rt.run(main)
+        try:
+            await asyncio.open_connection(*address[0])
+        except ConnectionRefusedError:
+            return len(rt.engine._outside)
+        return -1
+
+    # filterwarnings = error turns a socket that is left into a failure as well.
+    assert asyncio.run(program()) == 0
