@@ -30,6 +30,9 @@ READ_SIZE: Final = 4096
 ANSWER_BITS_MAX: Final = 330
 ANSWER_EXTRA_S: Final = 0.05
 
+#: How long a second master waits at the door before it is turned away.
+DOOR_S: Final = 0.02
+
 _KINDS: Final = "pty:PATH or tcp:HOST:PORT"
 
 
@@ -92,7 +95,7 @@ def _host_port(where: str, place: str) -> tuple[str, int]:
 
 
 class TcpEndpoint:
-    """A TCP server with one master at a time; a second one is closed at once, without a byte."""
+    """A TCP server with one master at a time; a second one is closed without a byte."""
 
     def __init__(self, network: Network, clock: RealTime) -> None:
         self._network = network
@@ -129,10 +132,14 @@ class TcpEndpoint:
             self._connected.hang_up()
 
     def admit(self, master: _TcpMaster) -> Master | None:
-        """Give the place to a new master; None if it is taken."""
+        """Give the place to a new master; None if it is taken.
+
+        One that has said its last word, and only listens for the rest of an answer, gives way.
+        """
         if self._connected is not None:
-            self.refused += 1
-            return None
+            if not self._connected.leaving:
+                return None
+            self._connected.hang_up()
         self._connected = master
         return Master(self._network, self._clock, master.deliver)
 
@@ -155,6 +162,8 @@ class _TcpMaster(asyncio.Protocol):
         self._endpoint = endpoint
         self._transport: asyncio.Transport | None = None
         self._master: Master | None = None
+        #: True once the master has closed its direction.
+        self.leaving = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -162,7 +171,20 @@ class _TcpMaster(asyncio.Protocol):
         _keep_alive(transport.get_extra_info("socket"))
         self._master = self._endpoint.admit(self)
         if self._master is None:
-            transport.close()
+            # The end of the connection before may be on its way still: nobody can tell in which
+            # order the system reports the two.
+            transport.pause_reading()
+            asyncio.get_running_loop().call_later(DOOR_S, self._knock_again)
+
+    def _knock_again(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._master = self._endpoint.admit(self)
+        if self._master is None:
+            self._endpoint.refused += 1
+            self._transport.close()
+        else:
+            self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         if self._master is not None:
@@ -172,6 +194,7 @@ class _TcpMaster(asyncio.Protocol):
         """A master that says no more may still listen, for as long as an answer can take."""
         if self._master is None:
             return False
+        self.leaving = True
         loop = asyncio.get_running_loop()
         loop.call_later(self._endpoint.answer_limit_s(), self.hang_up)
         return True

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXIT_CODE = re.compile(r"^\(exit code (\d+)\)$")
+CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 #: Seconds that one documented command may take.
 COMMAND_SECONDS_MAX = 60
@@ -98,5 +99,6 @@ def test_documented_sessions_run_as_printed(
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     """A link to a page that is not there is worse than none."""
-    for target in LINK.findall(page.read_text(encoding="utf-8")):
+    text = CODE.sub("", page.read_text(encoding="utf-8"))
+    for target in LINK.findall(text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -195,6 +195,14 @@ def test_after_a_master_has_vanished_the_next_one_is_served(simulation: Simulati
         assert time.monotonic() < deadline
 
 
+def test_masters_may_follow_each_other_closely(simulation: Simulation) -> None:
+    """One that connects the moment another has gone is served, not turned away."""
+    url = simulation.url()
+    for _ in range(20):
+        with opened(url) as port:
+            assert poll(port) != b""
+
+
 def test_a_half_closed_master_still_gets_its_answer(simulation: Simulation) -> None:
     """Who closes the sending side after a request reads the answer and then the end."""
     host, port_number = simulation.url().removeprefix("socket://").split(":")
