@@ -58,6 +58,9 @@ class RealTime:
         target = self._zero_ns + int(elapsed * _NS_PER_S * self.speed)
         if target > now_ns(self.env):
             self.env.run(until=target)
+            # SimPy schedules the event that stopped it once more, at this very moment and with
+            # nothing left to do; unless it is worked off, the timer would fire at once for ever.
+            self.env.step()
         self.arm()
 
     def arm(self) -> None:
