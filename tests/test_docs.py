@@ -19,9 +19,14 @@ from pathlib import Path
 
 import pytest
 
+from hil import bench
+from scenarios.language.compile import compile_path
+from simulators import population, profile
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXIT_CODE = re.compile(r"^\(exit code (\d+)\)$")
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
@@ -94,6 +99,41 @@ def test_documented_sessions_run_as_printed(
         flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
         assert checker.check_output(want, got, flags), f"{place}: $ {step.command}\n{got}"
         assert done.returncode == step.exit_code, f"{place}: $ {step.command}\n{got}"
+
+
+def examples() -> list[tuple[str, str]]:
+    """Every YAML example of every page, with its place."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in YAML_BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append((f"{page.relative_to(ROOT)}:{line}", match.group(1)))
+    return found
+
+
+def load_example(path: Path, kind: str) -> None:
+    """Read a file as what its first key says that it is; raises what the loader raises."""
+    if kind == "population":
+        population.load(str(path))
+    elif kind == "profile":
+        profile.find(path.stem, path.parent)
+    elif kind == "bench":
+        bench.load(path)
+    else:
+        assert kind == "scenario", f"an example begins with what it is, not with {kind!r}"
+        compile_path(path)
+
+
+@pytest.mark.parametrize(("place", "text"), examples(), ids=[place for place, _ in examples()])
+def test_documented_files_check(place: str, text: str, tmp_path: Path) -> None:
+    """Every population, profile, bench and scenario in the documentation is a good one."""
+    kind, _, name = text.splitlines()[0].partition(":")
+    suffix = ".scn.yaml" if kind == "scenario" else ".yaml"
+    path = tmp_path / f"{name.strip()}{suffix}"
+    path.write_text(text, encoding="utf-8")
+    load_example(path, kind)
+    assert path.exists(), place
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
