@@ -113,7 +113,7 @@ def examples() -> list[tuple[str, str]]:
 
 
 def load_example(path: Path, kind: str) -> None:
-    """Read a file as what its first key says that it is; raises what the loader raises."""
+    """Read a file as what its first key says that it is; fails as its loader does."""
     if kind == "population":
         population.load(str(path))
     elif kind == "profile":
@@ -122,7 +122,8 @@ def load_example(path: Path, kind: str) -> None:
         bench.load(path)
     else:
         assert kind == "scenario", f"an example begins with what it is, not with {kind!r}"
-        compile_path(path)
+        complaints = compile_path(path).diagnostics
+        assert not complaints, complaints
 
 
 @pytest.mark.parametrize(("place", "text"), examples(), ids=[place for place, _ in examples()])
