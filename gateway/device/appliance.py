@@ -52,12 +52,15 @@ class Appliance:
         """
         while True:
             ending = await self._device.run(self._ready)
+            self._ready.clear()
             if ending is Ending.STOP or self._stopped:
                 return Ending.STOP
-            self._ready.clear()
             self._device = Device(self._rt, self._wiring)
 
     # --- Commands -----------------------------------------------------------------------------
+    #
+    # A command waits for its turn on the bus. It raises InterruptedError, an OSError, when the
+    # device ends before it is done, and at once when the device has ended.
 
     async def ready(self) -> None:
         """Wait until the start-up is over and the Modbus server listens."""
@@ -107,7 +110,8 @@ class Appliance:
         await device.submit("save", action)
 
     def reboot(self) -> None:
-        """Restart and initialise everything anew (`SVC-02`)."""
+        """Restart and initialise everything anew (`SVC-02`); `ready` waits for the new start."""
+        self._ready.clear()
         self._device.end(Ending.REBOOT)
 
     def stop(self) -> None:

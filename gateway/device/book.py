@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from gateway.device.meter_list import Meter, Value
+from gateway.device.meter_list import SERIAL_NOT_SET, Meter, Value
 from gateway.device.readings import (
     VALUE_TYPES,
     MeterReading,
     ValueKey,
     ValueReading,
+    key_of,
     listed_records,
     next_reading,
     records_of,
@@ -22,6 +23,7 @@ from gateway.device.readings import (
 from gateway.device.sequences import Addressing
 from gateway.mbus.address import SecondaryAddress, manufacturer_code, manufacturer_letters
 from gateway.mbus.coding import Form
+from gateway.mbus.frames import ADDRESS_MAX
 from gateway.mbus.tables.manual import Unit
 from gateway.registers import allocation
 from gateway.registers.entries import MeterEntry, ValueEntry
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 #: A point in time that never comes: an inactive meter is never due (`C-53`).
 NEVER_NS: Final = 1 << 62
+#: Bits of the manufacturer field that three letters stand for; bit 15 is none of them.
+LETTER_BITS: Final = 0x7FFF
 _SIZED_FORMS: Final = {Form.INTEGER: "INT", Form.BCD: "BCD", Form.REAL: "REAL"}
 _DIGITS_PER_BYTE: Final = {Form.BCD: 2}
 _FORMS: Final = {
@@ -58,6 +62,8 @@ class ListedMeter:
     due_ns: int = 0
     reading: MeterReading = field(default_factory=MeterReading)
     published: MeterEntry | None = None
+    list_is_partial: bool = False
+    """True while the values are those of a read-out that lost its last pages."""
 
     @property
     def identification_number(self) -> str:
@@ -86,6 +92,16 @@ class ListedMeter:
         )
 
     @property
+    def is_vague(self) -> bool:
+        """True while the list does not know the whole address (`C-66`)."""
+        entry = self.entry
+        return entry.serial == SERIAL_NOT_SET or None in (
+            entry.manufacturer,
+            entry.version,
+            entry.medium,
+        )
+
+    @property
     def keys(self) -> list[ValueKey]:
         """What tells the listed values from each other, in list order."""
         return [
@@ -99,8 +115,6 @@ class MeterBook:
 
     def __init__(self) -> None:
         self.meters: list[ListedMeter] = []
-        self.file_is_unreadable = False
-        """True while the file on disk does not parse: it must not be overwritten."""
 
     # --- Contents -----------------------------------------------------------------------------
 
@@ -114,12 +128,9 @@ class MeterBook:
         """What the file holds."""
         return [meter.entry for meter in self.meters]
 
-    def find(self, address: SecondaryAddress) -> ListedMeter | None:
-        """The listed meter of this very address, or None."""
-        for meter in self.meters:
-            if meter.address == address:
-                return meter
-        return None
+    def find(self, found: Found) -> ListedMeter | None:
+        """The entry that `found` belongs to, or None (`SCAN-02`)."""
+        return next((meter for meter in self.meters if _is_listed_as(found, meter)), None)
 
     def append(self, found: Found, now: int) -> ListedMeter:
         """List a meter that a scan found; it is due at once, its values are not known yet."""
@@ -130,7 +141,8 @@ class MeterBook:
             manufacturer=manufacturer_letters(address.manufacturer),
             version=address.version,
             medium=address.medium,
-            primaryaddress=found.primary_address,
+            # Who answers with 253 has no primary address of its own.
+            primaryaddress=found.primary_address if found.primary_address <= ADDRESS_MAX else 0,
             addressmode=int(found.addressing is Addressing.PRIMARY),
         )
         meter = ListedMeter(entry, now)
@@ -138,22 +150,31 @@ class MeterBook:
         return meter
 
     def fill(self, meter: ListedMeter, readout: Readout, configuration: Configuration) -> bool:
-        """Make the list of values from a first read-out; True when it was made now.
+        """Make the list of values from a first read-out; True when it was made, or grew, now.
 
-        Also learns the parts of the address that the list does not know (`C-66`).
+        A list that was made without the last pages is completed by the first read-out that has
+        them: what stands in it stays where it is. Also learns the parts of the address that the
+        list does not know (`C-66`).
         """
-        if meter.entry.values or not readout.pages:
+        if (meter.entry.values and not meter.list_is_partial) or not readout.pages:
             return False
         self._learn(meter, readout)
         records = listed_records(
             records_of(readout.pages),
             show_timestamps=bool(configuration.muc_showtimestampentries),
         )
-        limit = self._value_limit(meter, configuration)
-        meter.entry.values = [_value(record) for record in records[:limit]]
-        meter.reading = replace(meter.reading, values=_unread(meter.entry))
+        known = len(meter.entry.values)
+        if [key_of(record) for record in records[:known]] != meter.keys:
+            return False
+        meter.list_is_partial = not readout.complete
+        meter.entry.values += [
+            _value(record) for record in records[known : self._value_limit(meter, configuration)]
+        ]
+        meter.reading = replace(
+            meter.reading, values=meter.reading.values + _unread(meter.entry)[known:]
+        )
         meter.published = None
-        return bool(meter.entry.values)
+        return len(meter.entry.values) > known
 
     def _learn(self, meter: ListedMeter, readout: Readout) -> None:
         header = readout.pages[0].header
@@ -173,7 +194,7 @@ class MeterBook:
         if own:
             limits.append(own)
         if configuration.meter_maxallvaluecount:
-            taken = sum(len(listed.entry.values) for listed in self.meters)
+            taken = sum(len(other.entry.values) for other in self.meters if other is not meter)
             limits.append(max(0, configuration.meter_maxallvaluecount - taken))
         return min(limits, default=None)
 
@@ -211,7 +232,7 @@ class MeterBook:
         self, meter: ListedMeter, readout: Readout, unix_time: int, configuration: Configuration
     ) -> None:
         """Take a read-out into the meter's state (worked examples 9)."""
-        if readout.pages and meter.addressing is Addressing.PRIMARY:
+        if readout.pages and (meter.addressing is Addressing.PRIMARY or meter.is_vague):
             # A meter behind a primary address may be swapped for another (`SCAN-04`, `C-63`).
             self._learn(meter, readout)
         shown = bool(configuration.muc_showtimestampentries)
@@ -252,6 +273,22 @@ class MeterBook:
             if meter.published is None:
                 meter.published = _publish(meter)
         return [meter.published for meter in self.meters if meter.published is not None]
+
+
+def _is_listed_as(found: Found, meter: ListedMeter) -> bool:
+    """Whether `meter` is the entry of `found`.
+
+    Behind a primary address the meter may be another one by now (`SCAN-04`), so two entries that
+    are both called by it are told apart by it alone. Otherwise the secondary address decides; what
+    the list does not know of it matches anything, and bit 15 of the manufacturer, which three
+    letters cannot hold, does not count.
+    """
+    if found.addressing is Addressing.PRIMARY and meter.addressing is Addressing.PRIMARY:
+        return found.primary_address == meter.primary_address
+    if meter.entry.serial == SERIAL_NOT_SET:
+        return False
+    address = replace(found.address, manufacturer=found.address.manufacturer & LETTER_BITS)
+    return meter.address.to_mask().contains(address)
 
 
 def _registers(entry: Meter) -> Registers:

@@ -3,7 +3,7 @@
 One procedure holds the M-Bus: it takes commands (scan, read-out, save) and reads what is due,
 never both at once, so no lock guards the line. The Modbus server lives beside it and sees nothing
 but immutable register images (`C-12`). A bus that fails is an error state, not an end: the meters
-that were due are flagged, and the port is opened again later (`C-13` row 9).
+that were due are flagged (`C-13` row 9), and the port is tried again until it opens.
 
 Watchdogs, users and the network services are not here yet; `Device.run` ends with STOP or REBOOT.
 """
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from gateway.device import configuration as chip_ini
 from gateway.device import meter_list, plans
 from gateway.device.book import MeterBook
-from gateway.device.leds import LEDS, DeviceState, Leds
-from gateway.device.link import Link
+from gateway.device.leds import ABOVE_ERRORS, LEDS, DeviceState, Leds, Trouble
+from gateway.device.link import Echo, Link
 from gateway.device.readout import Readout, Target, read_meter
 from gateway.device.scan import Found, PrimaryScan, ScanReport, SecondaryScan
 from gateway.device.sequences import RequestMode
@@ -65,6 +65,8 @@ class Wiring:
     """Added to MODBUS_NWPORT, so that an unprivileged process can serve 502 as 1502."""
     transport_delay_ns: int = 0
     """What the way to the bus may add to an answer: 0 on a line of the runtime's own clock."""
+    echo: Echo = Echo.AUTO
+    """Whether the converter sends the master's own bytes back."""
     serial_number: int = 75907
     unit_loads: int = 80
 
@@ -95,6 +97,7 @@ class _Bus:
     line: Line | None = None
     link: Link | None = None
     retry_ns: int = 0
+    failure: str = ""
     sent_before: int = 0
     figures: BusFigures = field(default_factory=BusFigures)
 
@@ -111,6 +114,10 @@ class Device:
         self._ending: Ending | None = None
         self._scope: Scope | None = None
         self._last_readout = 0
+        self._has_ended = False
+        self._list_is_kept = True
+        self._doing = DeviceState.STOPPED
+        self._troubles: set[Trouble] = set()
         self.configuration: Configuration = chip_ini.Configuration()
         self.book = MeterBook()
         self.state = DeviceState.STOPPED
@@ -148,27 +155,44 @@ class Device:
         self._startup(1, "network settings are the host's")
         self._startup(2, "no service needs device keys")
         self._startup(3, "system time is the host's")
-        storage = self._rt.storage
-        if not storage.exists(CHIP_INI):
-            storage.replace(CHIP_INI, chip_ini.factory_chip_ini(self._wiring.unit_loads).encode())
-        self.configuration, complaints = chip_ini.load(
-            storage.read(CHIP_INI), unit_loads=self._wiring.unit_loads
-        )
-        for complaint in complaints:
-            self._rt.log("config.complaint", file=CHIP_INI, text=str(complaint))
-        path = self.list_path
-        if storage.exists(path):
-            try:
-                meters, complaints = meter_list.load(storage.read(path))
-            except meter_list.MeterListError as error:
-                # The file stays as it is: a repair by hand must not find it overwritten.
-                self._rt.log("config.complaint", file=path, text=str(error))
-                self.book.file_is_unreadable = True
-            else:
-                self.book.load(meters, self._rt.now())
-                for complaint in complaints:
-                    self._rt.log("config.complaint", file=path, text=str(complaint))
+        self._load_settings()
+        self._load_list()
         self._publish()
+
+    def _load_settings(self) -> None:
+        storage = self._rt.storage
+        try:
+            if not storage.exists(CHIP_INI):
+                factory = chip_ini.factory_chip_ini(self._wiring.unit_loads)
+                storage.replace(CHIP_INI, factory.encode())
+            data = storage.read(CHIP_INI)
+        except OSError as error:
+            self._complain(CHIP_INI, str(error))
+            self._troubles.add(Trouble.SETTINGS)
+            data = b""
+        self.configuration, complaints = chip_ini.load(data, unit_loads=self._wiring.unit_loads)
+        for complaint in complaints:
+            self._complain(CHIP_INI, str(complaint))
+            if complaint.fatal:
+                self._troubles.add(Trouble.SETTINGS)
+
+    def _load_list(self) -> None:
+        storage, path = self._rt.storage, self.list_path
+        try:
+            if not storage.exists(path):
+                return
+            meters, complaints = meter_list.load(storage.read(path))
+        except (OSError, meter_list.MeterListError) as error:
+            # The file stays as it is: a repair by hand must not find it overwritten.
+            self._complain(path, str(error))
+            self._troubles.add(Trouble.LIST)
+            return
+        self.book.load(meters, self._rt.now())
+        for complaint in complaints:
+            self._complain(path, str(complaint))
+
+    def _complain(self, path: str, text: str) -> None:
+        self._rt.log("config.complaint", file=path, text=text)
 
     @property
     def list_path(self) -> str:
@@ -203,6 +227,10 @@ class Device:
         return None if self._server is None else self._server.address
 
     async def _close(self) -> None:
+        self._has_ended = True
+        if not self._list_is_kept:
+            # A scan was cut; what it had confirmed is not lost (`C-60`).
+            self._keep_list()
         while len(self._commands):
             # Nobody will work them off any more; their waiters learn so.
             command: Command = await self._commands.get()
@@ -215,7 +243,12 @@ class Device:
     # --- The loop -----------------------------------------------------------------------------
 
     async def submit(self, name: str, action: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """Queue `action` for the bus and wait for its result; raises the OSError that it raised."""
+        """Queue `action` for the bus and wait for its result; raises the OSError that it raised.
+
+        Raises InterruptedError when the device ends before, or has ended.
+        """
+        if self._has_ended:
+            raise InterruptedError("the device has ended")
         command = Command(name, action, self._rt.event())
         await self._commands.put(command)
         await command.done.wait()
@@ -230,7 +263,7 @@ class Device:
             self._scope.cancel()
 
     async def _turn(self) -> None:
-        """One command, or one pass over what is due, or a wait for either."""
+        """One command, or one pass over what is due, or one try to open the bus, or a wait."""
         command = await self._next_command(self._next_due())
         if command is not None:
             await self._execute(command)
@@ -238,12 +271,16 @@ class Device:
         due = self.book.due(self._rt.now())
         if due:
             await self.read_out(due)
+        elif self._wants_bus():
+            await self._try_bus()
 
     def _next_due(self) -> int:
         due = self.book.next_due()
-        if self._bus.link is None:
-            return max(due, self._bus.retry_ns)
-        return due
+        return min(due, self._bus.retry_ns) if self._wants_bus() else due
+
+    def _wants_bus(self) -> bool:
+        """Whether the port is to be opened although nobody needs it yet: the LED tells of it."""
+        return self._bus.link is None and bool(self.configuration.mbus_enable)
 
     async def _next_command(self, due: int) -> Command | None:
         if due <= self._rt.now() and not len(self._commands):
@@ -265,6 +302,10 @@ class Device:
             command.done.set()
 
     def _enter(self, state: DeviceState) -> None:
+        """Do what `state` says, and show it unless an error outranks it (`C-56`)."""
+        self._doing = state
+        if self._troubles and state not in ABOVE_ERRORS:
+            state = DeviceState.ERROR
         if state is self.state:
             return
         before, self.state = LEDS[self.state], state
@@ -300,11 +341,31 @@ class Device:
             raise LineError("the M-Bus interface is disabled (MBUS_ENABLE=0)")
         line_format = plans.line_format(self.configuration)
         line = await self._rt.open_line(self._wiring.bus_url, line_format)
-        settings = plans.link_settings(self.configuration, self._wiring.transport_delay_ns)
-        self._bus.line = line
-        self._bus.link = Link(self._rt, line, settings)
-        self._rt.log("bus.opened", url=self._wiring.bus_url, baudrate=line_format.baudrate)
-        return self._bus.link
+        wiring, bus = self._wiring, self._bus
+        settings = plans.link_settings(self.configuration, wiring.transport_delay_ns, wiring.echo)
+        bus.line, bus.link, bus.failure = line, Link(self._rt, line, settings), ""
+        self._rt.log("bus.opened", url=wiring.bus_url, baudrate=line_format.baudrate)
+        self._troubles.discard(Trouble.BUS)
+        self._enter(self._doing)
+        return bus.link
+
+    async def _try_bus(self) -> None:
+        try:
+            await self._open_bus()
+        except LineError as error:
+            await self._bus_failed(error)
+            self._enter(self._doing)
+
+    async def _bus_failed(self, error: LineError) -> None:
+        """Close the bus and show the error until it can be opened again."""
+        bus, text = self._bus, str(error)
+        if text != bus.failure:
+            # A bus that is away for a weekend is told once, not every five seconds.
+            self._rt.log("bus.failed", text=text)
+        bus.failure, bus.retry_ns = text, self._rt.now() + BUS_RETRY_NS
+        await self._close_bus()
+        if self.configuration.mbus_enable:
+            self._troubles.add(Trouble.BUS)
 
     async def _close_bus(self) -> None:
         bus = self._bus
@@ -327,21 +388,33 @@ class Device:
         """
         job = _JOBS[state]
         try:
-            link = await self._open_bus()
-            self._enter(state)
-            self._rt.log(job, value="running")
-            await conversation(link)
+            await self._converse(state, conversation)
         except LineError as error:
-            self._rt.log("bus.failed", text=str(error))
-            self._bus.retry_ns = self._rt.now() + BUS_RETRY_NS
-            await self._close_bus()
+            await self._bus_failed(error)
             finish()
             self._rt.log(job, value="failed", meters=len(self.book.meters))
-            self._enter(DeviceState.ERROR if self.configuration.mbus_enable else self.state)
+            self._enter(DeviceState.RUNNING)
             raise
         finish()
         self._rt.log(job, value="done", meters=len(self.book.meters))
         self._enter(DeviceState.RUNNING)
+
+    async def _converse(
+        self, state: DeviceState, conversation: Callable[[Link], Awaitable[None]]
+    ) -> None:
+        is_open = self._bus.link is not None
+        link = await self._open_bus()
+        self._enter(state)
+        self._rt.log(_JOBS[state], value="running")
+        sent_before = link.sent
+        try:
+            await conversation(link)
+        except LineError:
+            if not is_open or link.sent > sent_before:
+                raise
+            # The port died while nobody used it, as TCP converters do: no failure yet.
+            await self._close_bus()
+            await conversation(await self._open_bus())
 
     # --- Read-out -----------------------------------------------------------------------------
 
@@ -378,7 +451,7 @@ class Device:
         plan = plans.readout_plan(self.configuration)
         readout = await read_meter(link, plan, self._target(meter))
         if readout.pages and self.book.fill(meter, readout, self.configuration):
-            self._save_list()
+            self._keep_list()
         self.book.take(meter, readout, self._rt.unix_time(), self.configuration)
         self._tell(meter, readout.failure)
 
@@ -426,7 +499,7 @@ class Device:
             self.book.start_together(self._rt.now())
             if self.configuration.mbus_scanmode in plans.ALLOCATING_SCAN_MODES:
                 self.allocate()
-            self._save_list()
+            self._keep_list()
             self._publish()
 
         await self._on_bus(DeviceState.SCAN, conversation, finish)
@@ -447,7 +520,7 @@ class Device:
         return await search(self._rt, link, plan, reset_mode).run(on_found)
 
     async def _found(self, link: Link, found: Found) -> bool:
-        known = self.book.find(found.address)
+        known = self.book.find(found)
         self._rt.log(
             "meter.found",
             serial=found.address.identification_number,
@@ -457,15 +530,22 @@ class Device:
             known=known is not None,
             selectable=found.selectable,
         )
-        if known is None:
+        if known is None and not self._list_is_full():
             meter = self.book.append(found, self._rt.now())
+            self._list_is_kept = False
             self.book.fill(meter, await self._whole(link, found, meter), self.configuration)
             self._publish()
+        return not self._list_is_full()
+
+    def _list_is_full(self) -> bool:
+        """Whether a scan may add nothing more (`C-71`)."""
         limit = self.configuration.meter_maxdevicecount
-        return limit == 0 or len(self.book.meters) < limit
+        return 0 < limit <= len(self.book.meters)
 
     async def _whole(self, link: Link, found: Found, meter: ListedMeter) -> Readout:
         """The read-out that makes the list: the probe's own answer where that is already all."""
+        if found.readout is not None:
+            return found.readout
         plan = plans.readout_plan(self.configuration)
         plain = plan.request_mode is RequestMode.DEFAULT and not plan.freeze_first
         if plain and not found.telegram.more_records_follow:
@@ -478,25 +558,30 @@ class Device:
         """Give every listed entry its registers (`C-67`); returns what did not fit, in words."""
         texts = self.book.allocate(plans.layout(self.configuration))
         for text in texts:
-            self._rt.log("config.complaint", file=self.list_path, text=text)
+            self._complain(self.list_path, text)
         self._publish()
         return texts
 
     def save(self) -> None:
-        """Write the meter list; raises OSError when the storage is full."""
-        self._save_list()
-
-    def _save_list(self) -> None:
-        if self.book.file_is_unreadable:
-            self._rt.log(
-                "config.complaint",
-                file=self.list_path,
-                text="not written: the file on disk does not parse and is left for repair",
-            )
-            return
+        """Write the meter list; raises OSError when it cannot be written."""
         storage, path = self._rt.storage, self.list_path
-        old = storage.read(path) if storage.exists(path) else b""
-        storage.replace(path, meter_list.save(self.book.entries(), old=old))
+        if Trouble.LIST in self._troubles:
+            raise PermissionError(
+                f"{path} is not written: the file does not parse and is left for repair"
+            )
+        try:
+            old = storage.read(path) if storage.exists(path) else b""
+            storage.replace(path, meter_list.save(self.book.entries(), old=old))
+            self._list_is_kept = True
+        except meter_list.MeterListError as error:
+            raise OSError(f"{path} is not written: {error}") from error
+
+    def _keep_list(self) -> None:
+        """Write the list after what the device found by itself; a full storage ends nothing."""
+        try:
+            self.save()
+        except OSError as error:
+            self._complain(self.list_path, str(error))
 
     def _publish(self) -> None:
         self.image = self._build(self.image)

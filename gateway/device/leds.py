@@ -20,6 +20,15 @@ class DeviceState(Enum):
 
 
 @unique
+class Trouble(Enum):
+    """What makes the state an error, for as long as it lasts (worked examples 13)."""
+
+    BUS = "the M-Bus port cannot be used"
+    SETTINGS = "chip.ini cannot be used; the defaults are in force"
+    LIST = "the meter list cannot be used; the list is empty"
+
+
+@unique
 class Colour(Enum):
     """Colour of one indicator; flashing is 1 Hz, half on (`C-56`)."""
 
@@ -37,6 +46,9 @@ class Leds:
     act: Colour
     st: Colour
 
+
+#: States that no error outranks.
+ABOVE_ERRORS: Final = frozenset({DeviceState.STOPPED, DeviceState.STARTING})
 
 # fmt: off
 LEDS: Final[dict[DeviceState, Leds]] = {

@@ -113,10 +113,11 @@ def take_record(record: DataRecord) -> ValueReading | None:
     Text, no data and an invalid date count as updated with the integer 0; what cannot be decoded,
     NaN and a record error keep the old reading (worked examples 9, rows 5 and 6).
     """
-    if record.coding.form is Form.INSTANT:
-        unix_time = record.unix_time
-        integer = 0 if unix_time is None else unix_time
-        return ValueReading(integer, 0, Unit.UTC, 0, record.value or "No Data", fresh=True)
+    if record.coding.record_error:
+        return None
+    if record.coding.form is Form.INSTANT and record.unit is Unit.UTC:
+        unix_time = record.unix_time or 0
+        return ValueReading(unix_time, 0, Unit.UTC, 0, record.value or "No Data", fresh=True)
     if record.error is not None:
         return None
     if record.integer is not None:
