@@ -18,6 +18,7 @@ app = typer.Typer(
     help="Reference M-Bus to Modbus-TCP gateway, simulated meters, checks and reports.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
