@@ -26,6 +26,8 @@ KEYS: Final = {
     "METER_MAXVALUECOUNT": 0,
 }
 BAUDRATE_DEFAULT: Final = 9600
+#: What a busy host may add to the way of an answer: everything here shares one process.
+TRANSPORT_DELAY_NS: Final = 30_000_000
 #: Seconds between two looks at the registers.
 POLL_S: Final = 0.5
 #: Last telegrams shown.
@@ -82,7 +84,11 @@ class Basement:
         try:
             keys = {**KEYS, "MBUS_BAUDRATE": baudrate}
             basement._gateway = await ReferenceGateway.start(
-                converter.url, data, keys=keys, log=basement._logged
+                converter.url,
+                data,
+                keys=keys,
+                log=basement._logged,
+                transport_delay_ns=TRANSPORT_DELAY_NS,
             )
             basement._client = await Client.connect(basement.gateway.modbus_address)
         except BaseException:
