@@ -8,7 +8,7 @@ what, and ends when, is decided here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from reports.verdict import Verdict
 from scenarios.backends.base import StepFailure
@@ -32,10 +32,16 @@ from scenarios.language.monitor import show_value
 from scenarios.polling import PollError, RegisterReader, RegisterSignals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from gateway.runtime.port import Nursery, Runtime, Task
     from scenarios.language.diagnostics import Place
     from scenarios.language.events import Change, EventLog
     from scenarios.language.ir import Client, Registers, Scenario, Step
+
+
+#: What the world is given to come to rest before the steps begin and before each command.
+SETTLE_NS: Final = 20_000_000
 
 
 class Stage(Protocol):
@@ -159,9 +165,9 @@ class Executor:
         """Do what a verb does to the world."""
         match step:
             case Scan():
-                await self._command(nursery, "scan", self._stage.scan())
+                await self._command(nursery, "scan", self._stage.scan)
             case Readout():
-                await self._command(nursery, "readout", self._stage.readout())
+                await self._command(nursery, "readout", self._stage.readout)
             case Allocate():
                 await self._stage.allocate()
             case Poll(registers=registers):
@@ -178,8 +184,10 @@ class Executor:
                 if running is not None:
                     running.task.cancel()
 
-    def _spawn(self, nursery: Nursery, coroutine: object, name: str) -> Task[None]:
-        task: Task[None] = nursery.spawn(coroutine, name=name)  # type: ignore[arg-type]
+    def _spawn(
+        self, nursery: Nursery, coroutine: Coroutine[Any, Any, None], name: str
+    ) -> Task[None]:
+        task = nursery.spawn(coroutine, name=name)
         self._background.append(task)
         return task
 
@@ -228,17 +236,31 @@ class Executor:
             leave()
         return True
 
-    async def _command(self, nursery: Nursery, name: str, command: object) -> None:
-        """Give the gateway a command and go on once it has begun, so that no wait sees the past."""
+    async def _command(
+        self, nursery: Nursery, name: str, command: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Give the gateway a command and go on once it has begun, so that no wait sees the past.
+
+        A pass that falls due at this very moment is let begin first: it must not be taken for the
+        one that was asked for. Commands go before what falls due later.
+        """
+        await self._rt.sleep(SETTLE_NS)
         begun = self._rt.event()
 
         def heard(change: Change) -> None:
             if change.path == f"gateway.{name}" and change.value == "running":
                 begun.set()
 
+        async def to_its_end() -> None:
+            try:
+                await command()
+            finally:
+                # A bus that cannot be opened ends a command that never began.
+                begun.set()
+
         leave = self._log.subscribe(heard)
         try:
-            self._spawn(nursery, command, name)
+            self._spawn(nursery, to_its_end(), name)
             await begun.wait()
         finally:
             leave()

@@ -200,9 +200,7 @@ class _Judging:
         words, found = self._outcome.registers.words, []
         for address, wanted in enumerate(run.words, run.start):
             seen = words.get(address)
-            if wanted is None and seen is not None:
-                continue
-            if seen != wanted:
+            if seen is None or wanted not in (None, seen):
                 what = "any word" if wanted is None else f"{wanted:04X}"
                 shown = "nothing is served" if seen is None else f"saw {seen:04X}"
                 found.append(f"line {run.place.line}: register {address}: want {what}, {shown}")

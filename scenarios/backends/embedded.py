@@ -18,11 +18,10 @@ from gateway.device.configuration import load as load_configuration
 from gateway.device.configuration import save as save_configuration
 from gateway.device.device import CHIP_INI, Wiring
 from gateway.device.keys import KEYS
-from gateway.runtime.port import LineError
 from scenarios.backends.base import FinalRegisters, Outcome
 from scenarios.checks.expectation import expected_meter
 from scenarios.checks.layout import Clock
-from scenarios.executor import Executor
+from scenarios.executor import SETTLE_NS, Executor
 from scenarios.language.events import NO_EVIDENCE, EventLog
 from scenarios.language.vocabulary import INITIAL, Capability
 from scenarios.polling import PollError, RegisterReader, RegisterSignals
@@ -105,12 +104,12 @@ class Stage:
 
     async def scan(self) -> None:
         """Search; a bus that fails shows as ``gateway.scan == failed``."""
-        with suppress(LineError):
+        with suppress(OSError):
             await self._appliance.scan()
 
     async def readout(self) -> None:
         """Read all meters; a bus that fails shows in their flags."""
-        with suppress(LineError):
+        with suppress(OSError):
             await self._appliance.readout()
 
     async def allocate(self) -> None:
@@ -131,6 +130,8 @@ class Stage:
         async with self._rt.nursery() as nursery:
             nursery.spawn(self._appliance.run(), name="gateway")
             await self._appliance.ready()
+            # What was so at the beginning lasts a while, so that the first step can change it.
+            await self._rt.sleep(SETTLE_NS)
             failure = await Executor(scenario, self, uncertainty_ns).run()
             end_ns = self._rt.now()
             registers = await self._read_all()
