@@ -47,8 +47,8 @@ class FinalRegisters:
 class Outcome:
     """One run as it was seen.
 
-    `end_ns` is when the steps had ended; `log` may hold a little more. `expected` is what the
-    registers of each meter must hold by then.
+    `end_ns` is when the steps had ended and all registers had been read once more; where the steps
+    failed, when they did. `expected` is what the registers of each meter must hold by then.
     """
 
     log: EventLog

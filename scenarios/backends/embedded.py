@@ -144,6 +144,7 @@ class Stage:
                 clock=Clock(clock_of(scenario)),
                 failure=failure,
             )
+            self._recorder.end()
             self._appliance.stop()
         return outcome
 
@@ -194,6 +195,10 @@ class Recorder:
         self._numbers("bus.meters", [meter.identification_number for meter in meters])
         network.subscribe(self.observed)
 
+    def end(self) -> None:
+        """Record no more: that the gateway is switched off belongs to no scenario."""
+        self._rt = None
+
     def _add(self, path: str, value: Any, evidence: Mapping[str, Any] = NO_EVIDENCE) -> None:
         assert self._rt is not None, "a stage begins before anything is seen"
         self.log.add(self._rt.now(), path, value, evidence)
@@ -214,6 +219,8 @@ class Recorder:
 
     def observed(self, observation: Observation) -> None:
         """Take an observation of the simulated bus."""
+        if self._rt is None:
+            return
         path = _EVENTS.get(observation.path, observation.path)
         self._add(path, observation.value, dict(observation.evidence))
 
