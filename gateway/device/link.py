@@ -334,7 +334,7 @@ class Link:
         if first.first_ns is None or frames.missing(first.data) == 0:
             self._heard(first)
             return first, ""
-        broken_off = ""
+        is_late = False
         try:
             with self._rt.deadline(first.first_ns + self.settings.full_ns):
                 rest = await self._line.receive(
@@ -344,10 +344,12 @@ class Link:
                 )
         except TimeoutError:
             rest = Received(self._line.flush(), None, None, self._rt.now())
-            broken_off = "no end within MBUS_FULLTIMEOUT"
+            is_late = True
         heard = _joined(first, rest)
         self._heard(heard)
-        return heard, broken_off
+        # What ends at the very moment of the limit is in time.
+        is_late = is_late and frames.missing(heard.data) > 0
+        return heard, "no end within MBUS_FULLTIMEOUT" if is_late else ""
 
     def _heard(self, received: Received) -> None:
         if received.last_ns is not None:
