@@ -7,7 +7,9 @@ for every backend.
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
 
 class BackendError(Exception):
     """The backend itself failed: nothing is known of the target."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> BackendError:
+        """Return the error of a backend in which `error` came up, with the line where it did."""
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f" (at {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+        return cls(f"{type(error).__name__}: {error}{where}")
 
 
 @dataclass(frozen=True, slots=True)

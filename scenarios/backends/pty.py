@@ -76,7 +76,7 @@ class PtyBackend:
             message = f"the run did not end within {limit_s:.0f} s of real time"
             raise BackendError(message) from error
         except Exception as error:
-            raise BackendError(f"{type(error).__name__}: {error}") from error
+            raise BackendError.of(error) from error
 
 
 async def _play(scenario: Scenario, seed: int) -> Outcome:

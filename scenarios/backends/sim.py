@@ -39,6 +39,13 @@ class SimBackend:
 
     def run(self, scenario: Scenario, seed: int) -> Outcome:
         """Run `scenario`; raises BackendError where gateway or simulator broke."""
+        try:
+            return self._run(scenario, seed)
+        except Exception as error:
+            raise BackendError.of(error) from error
+
+    @staticmethod
+    def _run(scenario: Scenario, seed: int) -> Outcome:
         env = simpy.Environment()
         clock = clock_of(scenario)
         network = Network(
@@ -78,7 +85,4 @@ class SimBackend:
             stage = Stage(runtime, network, wiring, recorder)
             return await stage.play(scenario, uncertainty_ns=0)
 
-        try:
-            return rt.run(main)
-        except Exception as error:
-            raise BackendError(f"{type(error).__name__}: {error}") from error
+        return rt.run(main)

@@ -87,6 +87,9 @@ Requirements = Annotated[
     BeforeValidator(_listed),
     WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
 ]
+#: A path below the gateway's data folder; no way leads out of it.
+_PATH: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
+FilePath = Annotated[str, Field(pattern=_PATH)]
 Backend = Literal["sim", "pty", "hil"]
 
 
@@ -132,7 +135,7 @@ class GatewayModel(Strict):
     """The gateway under test, where it differs from one fresh from the factory."""
 
     config: dict[str, int | str] = Field(default_factory=dict, description="Keys of chip.ini.")
-    files: dict[str, str] = Field(
+    files: dict[FilePath, str] = Field(
         default_factory=dict, description="Further files by path, such as app/Device_Handle.cfg."
     )
     serial_number: int = Field(default=75907, ge=0, le=0xFFFFFFFF)
@@ -396,6 +399,8 @@ def _not_misspelt(model: type[BaseModel], details: list[ErrorDetails]) -> list[E
     ]
 
 
+#: What pydantic puts behind a key in a location when it is the key that is wrong.
+_KEY: Final = "[key]"
 #: What pydantic puts into a location to name the branch of a union.
 _BRANCHES: Final = {"int", "str", "bool", "float"}
 
@@ -427,7 +432,9 @@ def _complaint(
     hint = ""
     if kind == "literal_error" and isinstance(detail["input"], str):
         hint = did_you_mean(str(detail["input"]), _choices(context))
-    return source.complain(code, message, source.value(location), hint)
+    of_key = location[-1:] == [_KEY]
+    place = source.key(location[:-1]) if of_key else source.value(location)
+    return source.complain(code, message, place, hint)
 
 
 def _worded(kind: str, context: dict[str, Any], message: str) -> tuple[str, str]:
@@ -449,6 +456,7 @@ def _worded(kind: str, context: dict[str, Any], message: str) -> tuple[str, str]
 
 _PATTERNS: Final = {
     _NAME: "want a name of small letters, digits and '-'",
+    _PATH: "want a path below the gateway's folder, such as app/Device_Handle.cfg",
     _ID: "want an id of letters, digits, '_' and '-'",
     REQUIREMENT_ID_PATTERN: "want a requirement id such as REG-M or REG-M.3",
     r"^\d+\.\.\d+$": "want seeds such as 1..500",

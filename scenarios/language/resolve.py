@@ -78,6 +78,8 @@ class Instance:
 
 def matching(selector: str, meters: Sequence[str]) -> list[str]:
     """Return the meters that an id or a wildcard (``e*``, ``e?``) means, in file order."""
+    if not is_wildcard(selector):
+        return [selector] if selector in meters else []
     return [meter for meter in meters if fnmatchcase(meter, selector)]
 
 
