@@ -16,11 +16,13 @@ from scenarios.checks import layout as layout_check
 from scenarios.language.durations import show
 from scenarios.language.ir import LayoutCheck, Property, RegistersCheck
 from scenarios.language.monitor import Judgement, Seen, judge, show_value
+from scenarios.timeline import timeline
 from simulators.modbus import layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reports.record import Timeline
     from scenarios.backends.base import Outcome
     from scenarios.language.diagnostics import Diagnostic
     from scenarios.language.ir import Check, ExpectedRegisters, Scenario
@@ -40,6 +42,7 @@ class Judged:
     reason: str
     cases: tuple[Case, ...]
     tables: tuple[RegisterTable, ...] = ()
+    timeline: Timeline | None = None
 
 
 def judge_run(
@@ -53,6 +56,7 @@ def judge_run(
         reason=_reason(cases),
         cases=tuple(cases),
         tables=tuple(judging.tables.values()),
+        timeline=timeline(outcome.log, outcome.end_ns, cases),
     )
 
 

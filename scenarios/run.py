@@ -227,6 +227,7 @@ def to_record(results: Sequence[Result], *, command: str = "") -> RunRecord:
         catalogue=requirements.load(),
         selected=dict.fromkeys(wanted),
         meters=tables,
+        timeline=results[0].judged.timeline if len(results) == 1 else None,
         traces=[
             _trace(name, result)
             for name, result in zip(names, results, strict=True)
