@@ -97,17 +97,42 @@ class Transmission:
     """One telegram on its way: who sends it, which characters, in which format, from when.
 
     `start` and `end` are in ticks; there are no pauses between the characters (MBDOC48 p.21).
+    `flips` is a set of bits, bit n for the n-th bit of the stream: those that a disturbance turns
+    into their opposite. A sender that loses its power is `cut`; what it has not said is idle line.
     """
 
-    __slots__ = ("_wave", "data", "end", "format", "sender", "start")
+    __slots__ = ("_spoilt", "_wave", "data", "end", "flips", "format", "sender", "start")
 
-    def __init__(self, sender: str, data: bytes, start: int, form: Format) -> None:
+    def __init__(
+        self, sender: str, data: bytes, start: int, form: Format, *, flips: int = 0
+    ) -> None:
         self.sender = sender
         self.data = data
         self.format = form
         self.start = start
         self.end = start + len(data) * form.character_ticks
+        self.flips = flips
         self._wave: int | None = None
+        self._spoilt = False
+
+    @classmethod
+    def space(cls, sender: str, start: int, bits: int, form: Format) -> Transmission:
+        """A break: the line held at 0 for `bits` bit times, longer than any character may."""
+        held = cls(sender, b"", start, form)
+        held.end = start + bits * form.bit_ticks
+        held._wave = _IDLE << bits
+        held._spoilt = True
+        return held
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether the bits on the line are those of `data`, all of them and no others."""
+        return not self.flips and not self._spoilt
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the sender has been cut, or never sent characters at all."""
+        return self._spoilt
 
     @property
     def wave(self) -> int:
@@ -118,7 +143,24 @@ class Transmission:
             for byte in reversed(self.data):
                 bits = bits << width | _character(byte, form.parity, form.stop_bits)
             self._wave = _IDLE << width * len(self.data) | bits
-        return self._wave
+        return self._wave ^ self.flips
+
+    def flip(self, bits: int) -> None:
+        """Let a disturbance turn more bits round; those turned twice are as before."""
+        self.flips ^= bits
+
+    def cut(self, at: int) -> None:
+        """Fall silent at `at` (ticks): the bit that has begun is finished, nothing follows.
+
+        `data` keeps the characters that were sent whole.
+        """
+        if at >= self.end:
+            return
+        bits = max(0, -(-(at - self.start) // self.format.bit_ticks))
+        self._wave, self.flips = self.wave | _IDLE << bits, 0
+        self.data = self.data[: bits // self.format.bits]
+        self.end = self.start + bits * self.format.bit_ticks
+        self._spoilt = True
 
 
 class Character(NamedTuple):
@@ -159,8 +201,7 @@ class _Stream:
 
     def low_from(self, at: int) -> int | None:
         """The first instant not before `at` at which the stream is 0; None if never."""
-        if at <= self.start:
-            return self.start
+        at = max(at, self.start)
         index = (at - self.start) // self.bit
         rest = self.wave >> index
         if not rest & 1:
@@ -214,8 +255,13 @@ def _bits(streams: list[_Stream], middle: int, form: Format) -> int:
     return bits
 
 
-def receive(transmissions: list[Transmission], form: Format) -> list[Character]:
+def receive(
+    transmissions: list[Transmission], form: Format, since: int | None = None
+) -> list[Character]:
     """What a receiver of format `form` hears while `transmissions` are on the line together.
+
+    One that begins to listen at `since` (ticks) waits for the next falling edge, be it in the
+    middle of a character.
 
     The receiver takes the middle of the first stop bit as the end of its work on a character and
     then waits for the next falling edge; after a framing error the line must be high first. A
@@ -223,7 +269,8 @@ def receive(transmissions: list[Transmission], form: Format) -> list[Character]:
     """
     streams = _streams(sorted(transmissions, key=lambda item: item.start))
     bit, heard = form.bit_ticks, list[Character]()
-    edge: int | None = min(stream.start for stream in streams)
+    before = min(stream.start for stream in streams) - 1
+    edge = _falling_edge(streams, before if since is None else max(since - 1, before))
     while edge is not None:
         middle = edge + bit // 2
         bits = _bits(streams, middle, form)

@@ -78,7 +78,7 @@ def _clock(network: Network, speed: float) -> RealTime:
     """The clock of the network, started by its first endpoint."""
     if network.clock is None:
         network.clock = RealTime(network.env, speed)
-        network.bus.ear.tolerate(int(HOST_PAUSE_NS * speed))
+        network.bus.tolerate(int(HOST_PAUSE_NS * speed))
     if network.clock.speed != speed:
         msg = f"the network runs at speed {network.clock.speed} already, got {speed}"
         raise ValueError(msg)

@@ -9,7 +9,7 @@ once are heard as the AND of their bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -23,6 +23,8 @@ from simulators.characters import (
     to_ns,
     to_ticks,
 )
+from simulators.converter import Converter, State
+from simulators.noise import Noise
 from simulators.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -75,11 +77,12 @@ def call_at(
 
 
 class Heard(NamedTuple):
-    """One frame that slaves heard complete and without faults; times in ticks."""
+    """One frame that slaves of one format heard complete and without faults; times in ticks."""
 
     data: bytes
     start: int
     end: int
+    format: Format
 
 
 class SlaveEar:
@@ -104,7 +107,7 @@ class SlaveEar:
         """Take what the master is going to say, and find the frames that it completes."""
         if self._is_one_frame(transmission):
             self._forget()
-            return [Heard(transmission.data, transmission.start, transmission.end)]
+            return [Heard(transmission.data, transmission.start, transmission.end, self._format)]
         self._receiver.add([transmission])
         found = list[Heard]()
         for burst, begin in list(self._receiver.unread()):
@@ -128,6 +131,7 @@ class SlaveEar:
         return (
             frames.frame_length(transmission.data) == len(transmission.data)
             and transmission.format == self._format
+            and transmission.undisturbed
             and self._receiver.idle(transmission.start)
             and (not self._times or transmission.start - self._times[-1][1] > self._pause)
         )
@@ -141,8 +145,9 @@ class SlaveEar:
                 continue
             if length == 0 or length > len(self._buffer):
                 return None
+            times = self._times
             heard = Heard(
-                bytes(self._buffer[:length]), self._times[0][0], self._times[length - 1][1]
+                bytes(self._buffer[:length]), times[0][0], times[length - 1][1], self._format
             )
             del self._buffer[:length], self._times[:length]
             return heard
@@ -158,60 +163,114 @@ TALKERS_MIN: Final = 16
 
 #: Called when slaves have heard a frame, at the end of its last stop bit.
 FrameHandler = Callable[[Heard], None]
-#: Called when transmissions of slaves have been put on the line, before any of them begins.
+#: Called when transmissions have been put on the line, before any of them begins.
 Listener = Callable[[Sequence[Transmission]], None]
 
 
 class Bus:
-    """The pair of wires, with one format for all slaves.
+    """The pair of wires with its converter, and the formats in which slaves listen.
 
     `on_frame` is called with every frame that slaves hear; it answers by `answer`. `master_sent`
-    is called with every transmission of the master when its last stop bit has left.
+    is called with every transmission of the master when its last stop bit has left. `key` names
+    the run for everything that is drawn by chance.
     """
 
-    def __init__(self, env: simpy.Environment, baudrate: int) -> None:
+    def __init__(self, env: simpy.Environment, baudrate: int, key: str = "") -> None:
         self.env = env
-        #: Character format of the slaves: 8E1 (MBDOC48 p.21).
+        #: Character format of the slaves where nobody says otherwise: 8E1 (MBDOC48 p.21).
         self.format = Format(baudrate)
         self.bit = bit_ticks(baudrate)
+        self.converter = Converter(key)
+        self.noise = Noise(key)
+        #: Why the converter cannot talk to the bus, for the host to be told; None if it can.
+        self.failure: str | None = None
         self.on_frame: FrameHandler | None = None
         self.master_sent: Callable[[Transmission], None] | None = None
-        self.ear = SlaveEar(self.format)
-        self._listeners: list[Listener] = []
+        #: Called with the transmissions that have just been cut.
+        self.on_cut: Callable[[Sequence[Transmission]], None] | None = None
+        #: The formats of slaves that listen while the master talks in a given one.
+        self.formats_heard: Callable[[Format], Iterable[Format]] = lambda _form: (self.format,)
+        self._ears: dict[Format, SlaveEar] = {}
+        self._pause_ns = 0
+        self._listeners: list[tuple[Listener, Callable[[], None]]] = []
         self._talking: list[Transmission] = []
         # A request that began during an answer ends before this has passed since the answer.
         self._memory = frames.FRAME_LENGTH_MAX * self.format.character_ticks
         self._free = 0
+        self._host_free = 0
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Hear the slaves from now on; returns the function that ends it."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    # --- The master ---------------------------------------------------------------------------
+
+    def listen(self, listener: Listener, changed: Callable[[], None]) -> Callable[[], None]:
+        """Hear the slaves from now on; returns the function that ends it.
+
+        `listener` gets what is being said already at once, for its rest; `changed` is called when
+        something that was announced turns out otherwise.
+        """
+        entry = (listener, changed)
+        self._listeners.append(entry)
+        now = to_ticks(now_ns(self.env))
+        if underway := [item for item in self._talking if item.end > now]:
+            listener(underway)
+        return lambda: self._listeners.remove(entry)
+
+    def tolerate(self, pause_ns: int) -> None:
+        """Let slaves bear pauses inside a frame that a host causes."""
+        self._pause_ns = max(self._pause_ns, pause_ns)
+        for ear in self._ears.values():
+            ear.tolerate(pause_ns)
 
     def send(self, sender: str, data: bytes, form: Format) -> int:
         """Let the master talk, as soon as it has finished what it is saying.
 
-        Returns the time (ns) at which the last stop bit will have left.
+        Returns the time (ns) at which the last stop bit will have left, as the host believes.
         """
-        start = max(self._free, to_ticks(now_ns(self.env)))
-        transmission = Transmission(sender, data, start, form)
-        self._free = transmission.end
-        end = to_ns(transmission.end)
-        last = None
-        for heard in self.ear.hear(transmission):
-            if heard.end == transmission.end:
-                last = heard
-            else:
-                call_at(self.env, to_ns(heard.end), partial(self._deliver, heard))
-        call_at(self.env, end, partial(self._sent, transmission, last))
-        return end
+        now = to_ticks(now_ns(self.env))
+        self._host_free = max(self._host_free, now) + len(data) * form.character_ticks
+        believed = to_ns(self._host_free)
+        if self.converter.state is not State.WORKING:
+            return believed
+        start = max(self._free, now + to_ticks(self.converter.delay_ns))
+        transmission = Transmission(sender, self.converter.sent(data, start), start, form)
+        self.noise.disturb(transmission)
+        self._on_the_line(transmission)
+        if self.converter.echo:
+            self._tell([transmission])
+        return believed
 
-    def _sent(self, transmission: Transmission, last: Heard | None) -> None:
-        """The master's last stop bit has left, and with it the frame that it completes."""
+    def hold(self, sender: str, length_ns: int) -> None:
+        """Let the master send a break: the line in space for `length_ns`.
+
+        No slave takes it for a character, and every slave that is talking falls silent (MBDOC48
+        p.56, where the break is what a master says to a collision).
+        """
+        bits = max(1, to_ticks(length_ns) // self.bit)
+        start = max(self._free, to_ticks(now_ns(self.env)))
+        self._on_the_line(Transmission.space(sender, start, bits, self.format))
+        call_at(self.env, to_ns(start), self.cut)
+
+    def _on_the_line(self, transmission: Transmission) -> None:
+        """Let slaves hear what the master says, each in its own format."""
+        self._free = transmission.end
+        last = list[Heard]()
+        for form in self.formats_heard(transmission.format):
+            ear = self._ears.get(form)
+            if ear is None:
+                ear = self._ears[form] = SlaveEar(form)
+                ear.tolerate(self._pause_ns)
+            for heard in ear.hear(transmission):
+                if heard.end == transmission.end:
+                    last.append(heard)
+                else:
+                    call_at(self.env, to_ns(heard.end), partial(self._deliver, heard))
+        call_at(self.env, to_ns(transmission.end), partial(self._sent, transmission, last))
+
+    def _sent(self, transmission: Transmission, last: list[Heard]) -> None:
+        """The master's last stop bit has left, and with it the frames that it completes."""
         if self.master_sent is not None:
             self.master_sent(transmission)
-        if last is not None:
-            self._deliver(last)
+        for heard in last:
+            self._deliver(heard)
 
     def _deliver(self, heard: Heard) -> None:
         """Hand a frame to the slaves."""
@@ -223,6 +282,8 @@ class Bus:
         waiting = self._free - to_ticks(now_ns(self.env))
         return max(0, -(-waiting // self.format.character_ticks))
 
+    # --- The slaves ---------------------------------------------------------------------------
+
     def answer(self, transmissions: Sequence[Transmission]) -> None:
         """Put what slaves are going to say on the line; all listeners learn of it at once."""
         if not transmissions:
@@ -231,9 +292,32 @@ class Bus:
             oldest = to_ticks(now_ns(self.env)) - self._memory
             self._talking = [item for item in self._talking if item.end > oldest]
         self._talking.extend(transmissions)
-        for listener in tuple(self._listeners):
+        for transmission in transmissions:
+            self.noise.disturb(transmission)
+        self._tell(transmissions)
+
+    def _tell(self, transmissions: Sequence[Transmission]) -> None:
+        for listener, _ in tuple(self._listeners):
             listener(transmissions)
 
     def talking(self, since: int, until: int) -> set[str]:
         """The slaves that talk at some moment between two times (ticks)."""
         return {item.sender for item in self._talking if item.start < until and item.end > since}
+
+    def underway(self) -> list[Transmission]:
+        """What slaves are saying now, or are going to say."""
+        now = to_ticks(now_ns(self.env))
+        return [item for item in self._talking if item.end > now]
+
+    def cut(self, sender: str | None = None) -> list[Transmission]:
+        """Silence `sender`, or every slave, at this moment; returns what is not said to its end."""
+        now = to_ticks(now_ns(self.env))
+        cut = [item for item in self.underway() if sender in {None, item.sender}]
+        for item in cut:
+            item.cut(now)
+        if cut:
+            if self.on_cut is not None:
+                self.on_cut(cut)
+            for _, changed in tuple(self._listeners):
+                changed()
+        return cut

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from simulators.characters import Fault, Format, Transmission, bit_ticks
-from simulators.line import Bus, call_at
+from simulators.characters import Fault, Format, Transmission, bit_ticks, to_ticks
+from simulators.converter import State
+from simulators.line import Bus, call_at, now_ns
 from simulators.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -59,9 +60,19 @@ class SimulatedPort(Generic[R]):
         self._wake = rt.event()
         self._plan = 0
         self._disturbed = False
+        self._closed = False
         self._format = line_format
-        self._receiver = Receiver(self._character_format(line_format))
-        self._leave: Callable[[], None] | None = bus.listen(self._heard)
+        self._lost = bus.converter.state is State.GONE
+        self._check_open()
+        self._receiver = Receiver(
+            self._character_format(line_format),
+            since=to_ticks(now_ns(bus.env)),
+            path=bus.converter,
+        )
+        self._leaves = (
+            bus.listen(self._heard, self._changed),
+            bus.converter.watch(self._converter_changed),
+        )
 
     @property
     def format(self) -> Any:
@@ -115,7 +126,7 @@ class SimulatedPort(Generic[R]):
         return self._receiver.flush(self._rt.now())
 
     async def set_format(self, line_format: Any) -> None:
-        """Change the character format; answers that are on their way already are lost."""
+        """Change the character format; an answer that is on its way is heard from its middle."""
         self._check_open()
         form = self._character_format(line_format)
         self._receiver.set_format(form, self._rt.now())
@@ -123,23 +134,43 @@ class SimulatedPort(Generic[R]):
 
     async def close(self) -> None:
         """Give the port back; a pending `receive` ends with the line's error."""
-        if self._leave is not None:
-            self._leave()
-            self._leave = None
+        if not self._closed:
+            self._closed = True
+            for leave in self._leaves:
+                leave()
             self._disturb()
 
     def _heard(self, transmissions: Sequence[Transmission]) -> None:
-        """Slaves are going to talk: whoever waits must plan again."""
-        self._receiver.add(transmissions)
+        """Somebody is going to talk: whoever waits must plan again."""
+        if self._bus.converter.state is State.WORKING:
+            self._receiver.add(transmissions)
+            self._disturb()
+
+    def _changed(self) -> None:
+        """Somebody who was going to talk falls silent, or the bus has failed."""
+        self._receiver.refresh()
         self._disturb()
+
+    def _converter_changed(self) -> None:
+        """The converter behaves differently; one that vanishes takes the open port with it."""
+        state = self._bus.converter.state
+        self._lost = self._lost or state is State.GONE
+        if state is not State.WORKING:
+            self._receiver.forget(self._rt.now())
+        self._changed()
 
     def _disturb(self) -> None:
         self._disturbed = True
         self._wake.set()
 
     def _check_open(self) -> None:
-        if self._leave is None:
+        """The line's error where the port is closed, its converter gone or the bus down."""
+        if self._closed:
             raise self._error("the port is closed")
+        if self._lost:
+            raise self._error("the converter has vanished")
+        if self._bus.failure is not None:
+            raise self._error(self._bus.failure)
 
     def _character_format(self, line_format: Any) -> Format:
         """The format in our terms; the line's error for what no M-Bus line can be set to."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from simulators.characters import to_ticks
+from simulators.converter import State
 from simulators.line import call_at, now_ns
 from simulators.receiver import Receiver
 
@@ -90,10 +92,11 @@ class Master:
         self._bus = network.bus
         self._clock = clock
         self._deliver = deliver
-        self._receiver = Receiver(self._bus.format)
+        since = to_ticks(now_ns(self._bus.env))
+        self._receiver = Receiver(self._bus.format, since=since, path=self._bus.converter)
         self._portion_ns = int(PORTION_NS * clock.speed)
         self._due_ns: int | None = None
-        self._leave = self._bus.listen(self._heard)
+        self._leave = self._bus.listen(self._heard, self._changed)
         #: Characters lost because the buffer was full.
         self.lost = 0
 
@@ -112,7 +115,14 @@ class Master:
         self._due_ns = None
 
     def _heard(self, transmissions: Sequence[Transmission]) -> None:
-        self._receiver.add(transmissions)
+        if self._bus.converter.state is State.WORKING:
+            self._receiver.add(transmissions)
+            self._plan(now_ns(self._bus.env))
+
+    def _changed(self) -> None:
+        """Somebody who was going to talk has fallen silent."""
+        self._receiver.refresh()
+        self._due_ns = None
         self._plan(now_ns(self._bus.env))
 
     def _plan(self, earliest_ns: int) -> None:

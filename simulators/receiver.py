@@ -8,9 +8,9 @@ no clock, no SimPy; time is an argument.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from simulators.characters import Fault, Format, Transmission, receive, to_ns
+from simulators.characters import Character, Fault, Format, Transmission, receive, to_ns, to_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,31 +19,60 @@ if TYPE_CHECKING:
 UNREAD_CHARACTERS_MAX: Final = 4096
 
 
+class Path(Protocol):
+    """What lies between the line and whoever reads: a converter that is late or loses characters.
+
+    Every answer depends on its arguments alone, so that a burst worked out anew keeps its past.
+    """
+
+    def late_ns(self, start: int) -> int:
+        """How late the burst that begins at `start` (ticks) arrives."""
+        ...
+
+    def keeps(self, transmission: Transmission) -> bool:
+        """Whether every character of a lone transmission comes through, and none besides."""
+        ...
+
+    def altered(self, start: int, heard: list[Character]) -> list[Character]:
+        """What becomes of the characters of the burst that begins at `start`."""
+        ...
+
+
 class Burst:
     """Transmissions that touch each other, and the characters that a receiver makes of them.
 
     A lone transmission in the receiver's own format needs no bits: its characters are its data.
     """
 
-    __slots__ = ("_times", "_width", "close", "data", "faults", "transmissions")
+    __slots__ = ("_times", "_width", "close", "data", "faults", "late_ns", "transmissions")
 
-    def __init__(self, transmissions: list[Transmission], form: Format) -> None:
+    def __init__(
+        self,
+        transmissions: list[Transmission],
+        form: Format,
+        since: int = 0,
+        path: Path | None = None,
+    ) -> None:
         self.transmissions = transmissions
         self._width = form.character_ticks
         first = transmissions[0]
-        if len(transmissions) == 1 and first.format == form:
+        #: How much later than on the line the characters reach whoever reads them.
+        self.late_ns = 0 if path is None else path.late_ns(first.start)
+        plain = first.format == form and first.undisturbed and first.start >= since
+        if len(transmissions) == 1 and plain and (path is None or path.keeps(first)):
             self.data = first.data
             self.faults: tuple[tuple[int, Fault], ...] = ()
             self._times: list[tuple[int, int]] | None = None
             self.close = first.end
             return
-        heard = receive(transmissions, form)
+        heard = receive(transmissions, form, since)
+        # The receiver may still be busy with a character when the last sender has fallen silent.
+        self.close = max([item.end for item in transmissions] + [one.end for one in heard[-1:]])
+        if path is not None:
+            heard = path.altered(first.start, heard)
         self.data = bytes(character.byte for character in heard)
         self.faults = tuple((n, item.fault) for n, item in enumerate(heard) if item.fault)
         self._times = [(character.start, character.end) for character in heard]
-        # The receiver may still be busy with a character when the last sender has fallen silent.
-        ends = [item.end for item in transmissions]
-        self.close = max(ends + [character.end for character in heard[-1:]])
 
     @property
     def undisturbed(self) -> bool:
@@ -59,12 +88,21 @@ class Burst:
         return start, start + self._width
 
     def start_ns(self, index: int) -> int:
-        """When character `index` begins."""
-        return to_ns(self.ticks(index)[0])
+        """When character `index` begins, as the reader sees it."""
+        return to_ns(self.ticks(index)[0]) + self.late_ns
 
     def end_ns(self, index: int) -> int:
-        """When the stop bit of character `index` ends."""
-        return to_ns(self.ticks(index)[1])
+        """When the stop bit of character `index` ends, as the reader sees it."""
+        return to_ns(self.ticks(index)[1]) + self.late_ns
+
+    def shown_ns(self) -> int:
+        """When the reader has seen all of the burst."""
+        return to_ns(self.close) + self.late_ns
+
+    def show_after(self, earlier_ns: int) -> int:
+        """Reach the reader no earlier than what was on the line before; returns `shown_ns`."""
+        self.late_ns = max(self.late_ns, earlier_ns - to_ns(self.transmissions[0].start))
+        return self.shown_ns()
 
 
 class Reading(NamedTuple):
@@ -83,34 +121,55 @@ class Reading(NamedTuple):
 class Receiver:
     """The characters that one listener hears, in order, each taken once."""
 
-    def __init__(self, form: Format) -> None:
+    def __init__(self, form: Format, *, since: int = 0, path: Path | None = None) -> None:
         self.format = form
         #: Characters thrown away because nobody read them.
         self.lost = 0
+        self._since = since
+        self._path = path
         self._bursts: list[Burst] = []
         self._taken = 0
+        # When the last character of the bursts that are gone was handed over.
+        self._shown_ns = 0
 
     def add(self, transmissions: Iterable[Transmission]) -> None:
         """Put `transmissions` on the line; none may begin before a time already read."""
-        new = sorted(transmissions, key=lambda item: item.start)
+        new = sorted(transmissions, key=_start)
         if self._bursts and new and new[0].start < self._bursts[-1].close:
             # Half-read bursts are worked out anew as a whole: cut in two they would decode
             # differently. What has been taken stays as it was, for it lies in the past.
-            known = [item for burst in self._bursts for item in burst.transmissions]
-            new = sorted(known + new, key=lambda item: item.start)
+            new = sorted(self._known() + new, key=_start)
             self._bursts.clear()
-        self._bursts.extend(_bursts(new, self.format))
+        self._bursts.extend(list(self._grouped(new)))
         self._limit()
+
+    def refresh(self) -> None:
+        """Work everything out anew: a sender has been cut, or a converter changed its ways."""
+        known = sorted(self._known(), key=_start)
+        self._bursts.clear()
+        self._bursts.extend(list(self._grouped(known)))
+
+    def forget(self, now_ns: int) -> None:
+        """Lose everything that has not been read, and whatever is underway."""
+        self._bursts.clear()
+        self._taken = 0
+        self._since = to_ticks(now_ns)
+
+    def _known(self) -> list[Transmission]:
+        return [item for burst in self._bursts for item in burst.transmissions]
 
     def idle(self, at: int) -> bool:
         """Whether everything before `at` (ticks) is over, so that nothing can touch it."""
         return not self._bursts or self._bursts[-1].close <= at
 
     def set_format(self, form: Format, now_ns: int) -> None:
-        """Listen in another format from now on; what is on the line already is lost."""
+        """Listen in another format from now on; what is being said is heard from its middle."""
         self.flush(now_ns)
         self.format = form
+        self._since = to_ticks(now_ns)
+        underway = [item for item in self._known() if item.end > self._since]
         self._bursts.clear()
+        self._bursts.extend(list(self._grouped(underway)))
         self._taken = 0
 
     def unread(self) -> Iterator[tuple[Burst, int]]:
@@ -133,7 +192,9 @@ class Receiver:
         while self._bursts and self._taken >= len(self._bursts[0].data):
             if to_ns(self._bursts[0].close) > now_ns:
                 return
-            self._taken -= len(self._bursts.pop(0).data)
+            gone = self._bursts.pop(0)
+            self._taken -= len(gone.data)
+            self._shown_ns = gone.shown_ns()
 
     def flush(self, now_ns: int) -> bytes:
         """Consume, and return, every character that is complete by now."""
@@ -177,11 +238,37 @@ class Receiver:
             return Reading(by, b"", (), None, None)
         return Reading(last + gap, data, tuple(faults), first, last)
 
+    def _grouped(self, transmissions: list[Transmission]) -> Iterator[Burst]:
+        """Group `transmissions`, in the order of their start, by what cannot be told apart.
+
+        A transmission belongs to the burst before it when it begins while a sender still talks or
+        the receiver is still busy with a character. A burst never overtakes the one before it.
+        """
+        group = list[Transmission]()
+        end = 0
+        shown_ns = self._bursts[-1].shown_ns() if self._bursts else self._shown_ns
+        for transmission in transmissions:
+            if group and transmission.start >= end:
+                burst = Burst(group, self.format, self._since, self._path)
+                if transmission.start >= burst.close:
+                    if self._path is not None:
+                        shown_ns = burst.show_after(shown_ns)
+                    yield burst
+                    group, end = [], 0
+            group.append(transmission)
+            end = max(end, transmission.end)
+        if group:
+            burst = Burst(group, self.format, self._since, self._path)
+            if self._path is not None:
+                burst.show_after(shown_ns)
+            yield burst
+
     def _limit(self) -> None:
         """Lose the oldest bursts that nobody has read, beyond the limit."""
         waiting = sum(len(burst.data) for burst in self._bursts)
         while waiting > UNREAD_CHARACTERS_MAX and len(self._bursts) > 1:
-            dropped = len(self._bursts.pop(0).data)
+            gone = self._bursts.pop(0)
+            dropped, self._shown_ns = len(gone.data), gone.shown_ns()
             self.lost += dropped - min(self._taken, dropped)
             self._taken = max(0, self._taken - dropped)
             waiting -= dropped
@@ -204,21 +291,5 @@ def _enough(
     return end, wanted
 
 
-def _bursts(transmissions: list[Transmission], form: Format) -> Iterator[Burst]:
-    """Group `transmissions`, in the order of their start, by what the receiver cannot tell apart.
-
-    A transmission belongs to the burst before it when it begins while a sender still talks or the
-    receiver is still busy with a character.
-    """
-    group = list[Transmission]()
-    end = 0
-    for transmission in transmissions:
-        if group and transmission.start >= end:
-            burst = Burst(group, form)
-            if transmission.start >= burst.close:
-                yield burst
-                group, end = [], 0
-        group.append(transmission)
-        end = max(end, transmission.end)
-    if group:
-        yield Burst(group, form)
+def _start(transmission: Transmission) -> int:
+    return transmission.start
