@@ -31,7 +31,7 @@ from gateway.registers.placement import Registers
 from gateway.runtime.port import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from gateway.device.configuration import Configuration
     from gateway.device.readout import Readout
@@ -251,10 +251,35 @@ class MeterBook:
 
     def allocate(self, layout: Layout) -> list[str]:
         """Give registers to every entry, contiguous from 10 (`C-67`); tells what did not fit."""
-        given = allocation.allocate([_registers(meter.entry) for meter in self.meters], layout)
+        given = allocation.allocate(self._registers(), layout)
+        return self._place(given, layout, range(len(given)))
+
+    def allocate_new(self, layout: Layout) -> list[str]:
+        """Give registers to the meters that have none, in the lowest gaps; the others stay.
+
+        After a scan with ALLOC (`C-20`) a master still finds the known meters where they were
+        (`SCAN-02`). Tells what did not fit.
+        """
+        given = self._registers()
+        new = [
+            number
+            for number, registers in enumerate(given)
+            if not registers.meter or (registers.values and not any(registers.values))
+        ]
+        for number in new:
+            given = allocation.allocate_one(given, number, layout)
+        return self._place(given, layout, new)
+
+    def _registers(self) -> list[Registers]:
+        return [_registers(meter.entry) for meter in self.meters]
+
+    def _place(self, given: list[Registers], layout: Layout, wanted: Collection[int]) -> list[str]:
+        """Write the registers into the list; tells which of the `wanted` meters got none."""
         if layout.multi_slave:
             given = allocation.give_slave_addresses(given, layout)
         for meter, registers in zip(self.meters, given, strict=True):
+            if registers == _registers(meter.entry):
+                continue
             meter.entry.register = registers.meter
             meter.entry.slaveaddress = registers.slave_address
             for value, register in zip(meter.entry.values, registers.values, strict=True):
@@ -265,6 +290,7 @@ class MeterBook:
             + ("" if place.value is None else f", value {place.value + 1}")
             + ": no register left below 65536, the entry stays without"
             for place in allocation.unplaced(given)
+            if place.meter in wanted
         ]
 
     def published(self) -> list[MeterEntry]:

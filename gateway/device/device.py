@@ -498,7 +498,7 @@ class Device:
         def finish() -> None:
             self.book.start_together(self._rt.now())
             if self.configuration.mbus_scanmode in plans.ALLOCATING_SCAN_MODES:
-                self.allocate()
+                self._tell_unplaced(self.book.allocate_new(plans.layout(self.configuration)))
             self._keep_list()
             self._publish()
 
@@ -557,10 +557,13 @@ class Device:
     def allocate(self) -> list[str]:
         """Give every listed entry its registers (`C-67`); returns what did not fit, in words."""
         texts = self.book.allocate(plans.layout(self.configuration))
-        for text in texts:
-            self._complain(self.list_path, text)
+        self._tell_unplaced(texts)
         self._publish()
         return texts
+
+    def _tell_unplaced(self, texts: list[str]) -> None:
+        for text in texts:
+            self._complain(self.list_path, text)
 
     def save(self) -> None:
         """Write the meter list; raises OSError when it cannot be written."""
