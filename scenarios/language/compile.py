@@ -180,6 +180,8 @@ class _Compiler:
 
     def _world(self, head: document.Document | None) -> World | None:
         tree = self._source.tree.get("world")
+        if tree is None and head is not None:
+            tree = {}  # "world:" with nothing behind it
         if not isinstance(tree, Mapping):
             return None
         population = self._population(tree)

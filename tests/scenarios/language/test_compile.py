@@ -141,11 +141,17 @@ def test_steps_nested_without_end_are_refused() -> None:
     assert [one.code for one in compiled.diagnostics] == ["SCN015"]
 
 
-@pytest.mark.parametrize("text", ["", "3", "- 1", "null", "a: b", "scenario: [", "do: {}", "\x00"])
+_NO_WORLD = "scenario: s\nversion: 1\ntitle: t\nworld:\ndo: []\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "3", "- 1", "null", "a: b", "scenario: [", "do: {}", "\x00", _NO_WORLD]
+)
 def test_a_file_of_any_shape_gives_complaints(text: str) -> None:
     """What is no scenario at all is told in diagnostics, not in a traceback."""
     compiled = compile_text(text, "f.scn.yaml")
     assert compiled.scenario is None
+    assert compiled.diagnostics
     assert all(one.place.file == "f.scn.yaml" for one in compiled.diagnostics)
     with pytest.raises(ScenarioError, match=r"error\[SCN0"):
         compiled.require()
