@@ -20,10 +20,12 @@ def run(folder: Path, test: str, *options: str) -> tuple[int, str]:
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers -ra\n", "utf-8")
     loaded = () if INSTALLED else ("-p", "hil.pytest_plugin")
     command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", *loaded, *options]
+    # The options of the run around this one are not meant for the one inside.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(hil.__file__).parent.parent)},
+        env={**environment, "PYTHONPATH": str(Path(hil.__file__).parent.parent)},
         capture_output=True,
         text=True,
         timeout=120,
