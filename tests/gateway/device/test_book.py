@@ -15,7 +15,7 @@ from gateway.device.sequences import Addressing
 from gateway.mbus.address import SecondaryAddress
 from gateway.mbus.telegram import decode
 from gateway.registers.layout import STANDARD
-from tests.gateway.device.examples import ADDRESS_A, ADDRESS_B, ANSWER_A, ANSWER_B, page
+from tests.gateway.device.examples import ADDRESS_A, ADDRESS_B, ANSWER_A, ANSWER_B, framed, page
 
 SECOND = 1_000_000_000
 P, S = Addressing.PRIMARY, Addressing.SECONDARY
@@ -294,3 +294,22 @@ def test_what_finds_no_registers_is_told() -> None:
     texts = book.allocate(STANDARD)
     assert len(texts) == 1
     assert "meter 00006552: no register left" in texts[0]
+
+
+def test_a_partial_list_that_no_longer_fits_is_left_alone() -> None:
+    """Entries that stand in the list keep their place, whatever the meter sends later."""
+    book = MeterBook()
+    meter = book.append(found(), 0)
+    first = page("0B 06 67 02 00 1F", access_number=1)
+    book.fill(meter, readout(first, complete=False), keys())
+    other = page("02 59 2E FB", access_number=2)
+    assert not book.fill(meter, readout(other), keys())
+    assert labels(meter) == ["Energy"]
+
+
+def test_a_header_without_an_address_teaches_nothing() -> None:
+    """CI 7A has a short header: values are read, the identity of the list stays."""
+    book = listed(Meter("M-Bus", "66600106", "LUG", 2, 4, 5, 1))
+    short = framed(8, 5, 0x7A, "01 00 00 00 0B 06 67 02 00")
+    assert book.fill(book.meters[0], readout(short), keys())
+    assert book.meters[0].address == ADDRESS_A

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from gateway.device.device import BUS_RETRY_NS, COMMANDS_MAX
+from gateway.device.device import BUS_RETRY_NS, CHIP_INI, COMMANDS_MAX
 from gateway.device.meter_list import Meter, load, save
 from gateway.runtime.port import NS_PER_S, LineError
+from simulators.memory_storage import MemoryStorage
 from tests.gateway.device.plant import LIST, MODBUS, Plant, chip_ini
 
 A, B = "66600106", "00428670"
@@ -679,3 +680,26 @@ def test_the_same_seed_gives_the_same_trace() -> None:
         return plant.rt.trace_sha256()
 
     assert trace() == trace()
+
+
+class Unreadable(MemoryStorage):
+    """A storage whose settings cannot be read, as after a fault of its flash."""
+
+    def read(self, path: str) -> bytes:
+        """Read anything but chip.ini."""
+        if path == CHIP_INI:
+            raise OSError(5, "Input/output error", path)
+        return super().read(path)
+
+
+def test_settings_that_cannot_be_read_stop_nothing() -> None:
+    """A storage that fails at start-up: defaults, red, and a server all the same."""
+    plant = Plant()
+    plant.rt._storage = plant.storage = Unreadable()
+
+    async def story(plant: Plant) -> None:
+        assert plant.leds() == ("off", "red")
+        assert plant.appliance.configuration().mbus_timeout == 2000
+
+    plant.run(story)
+    assert "Input/output" in plant.logged("config.complaint")[0][1]["text"]

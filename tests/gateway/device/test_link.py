@@ -473,3 +473,16 @@ def test_a_disturbed_echo_is_a_failed_try() -> None:
     played = request(Say(bytes(changed), 0), ANSWER_A, tells_faults=False)
     assert played.result.kind is AnswerKind.FRAME
     assert len(played.sent) == 2
+
+
+def test_an_answer_to_the_broadcast_is_noise() -> None:
+    """Nobody answers 255; who does is heard out, dropped, and never taken for the next answer."""
+
+    async def conversation(_: SimRuntime, link: Link, __: ScriptedLine) -> Answer:
+        await link.reset_all()
+        return await link.select(MASK_A, tries=1)
+
+    played = play(conversation, script(Say(b"\xe5", FORMAT.bits_ns(11)), None))
+    assert played.result.kind is AnswerKind.SILENCE
+    assert played.logged("link.discarded") == [{"data": "e5"}]
+    assert played.link.take_noise()
