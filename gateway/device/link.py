@@ -57,7 +57,7 @@ class Echo(Enum):
     AUTO = "auto"
     """Watched for from the first exchange on."""
     ON = "on"
-    """Known from the start: its time is allowed for where nobody answers."""
+    """Known from the start: the transport's time is allowed for where nobody answers."""
     OFF = "off"
     """Own bytes coming back are taken for what they are not: an answer, and a broken one."""
 
@@ -123,6 +123,7 @@ class Link:
         self._user_data_fcb: dict[int, bool] = {}
         self._quiet_from = rt.now()
         self._last_sent = b""
+        self._echo_late_ns = 0
         self._noisy = False
         #: Whether the converter is known to send our own bytes back.
         self.echoes = settings.echo is Echo.ON
@@ -145,7 +146,7 @@ class Link:
         """SND_NKE to the broadcast address: nobody answers, so only the idle time follows."""
         frame = frames.snd_nke(ADDRESS_BROADCAST).to_bytes()
         end = await self._send(frame)
-        echo_ns = self.settings.transport_delay_ns if self.echoes else 0
+        echo_ns = max(self.settings.transport_delay_ns, self._echo_late_ns) if self.echoes else 0
         heard, _ = await self._one_telegram(end + self._idle_ns + echo_ns)
         if heard.data and not self._is_echo(heard.data):
             self._drop(heard.data)
@@ -292,6 +293,7 @@ class Link:
         end = await self._send(frame)
         heard, broken_off = await self._one_telegram(end + wait_ns)
         if self._is_echo(heard.data):
+            self._echo_late_ns = max(self._echo_late_ns, (heard.last_ns or end) - end)
             heard, broken_off = await self._one_telegram(end + wait_ns)
         answer = self._judge(heard, end, broken_off)
         self._rt.log(

@@ -466,6 +466,28 @@ def test_an_echo_that_comes_late_is_waited_for() -> None:
     assert not played.link.take_noise()
 
 
+def test_how_late_an_echo_comes_is_learnt() -> None:
+    """The second broadcast waits for its echo as long as the first exchange's echo took."""
+    late_ns = 50 * NS_PER_MS
+
+    async def conversation(_: SimRuntime, link: Link, __: ScriptedLine) -> bool:
+        await link.select(MASK_A)
+        link.take_noise()
+        await link.reset_all()
+        await link.select(MASK_A)
+        return link.take_noise()
+
+    select = [
+        Say(bytes.fromhex(TELEGRAMS["SELECT"]), late_ns),
+        Say(b"\xe5", 200 * NS_PER_MS),
+    ]
+    broadcast = Say(bytes.fromhex(TELEGRAMS["NKE-FF"]), late_ns)
+    played = play(conversation, script(select, broadcast, select), tells_faults=False)
+    assert played.result is False
+    assert played.logged("link.discarded") == []
+    assert names(played.sent) == ["SELECT", "NKE-FF", "SELECT"]
+
+
 def test_a_disturbed_echo_is_a_failed_try() -> None:
     """Own bytes that come back changed mean that somebody else was talking: try again."""
     changed = bytearray(bytes.fromhex(TELEGRAMS["REQ1-A"]))
