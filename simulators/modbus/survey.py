@@ -29,20 +29,26 @@ BLOCKS_PER_REQUEST: Final = 12
 #: Ranges without any register after which the survey takes the map to have ended.
 GAP_LIMIT: Final = 1
 
-_RANGE_LENGTH: Final = BLOCKS_PER_REQUEST * layout.BLOCK_LENGTH
 _END: Final = layout.LAST_ADDRESS + layout.BLOCK_LENGTH
 
 
 class Survey:
     """One pass over the register map of one unit.
 
+    `blocks_per_request` 1 suits servers that refuse a range of which not all is mapped.
     `gap_limit` None sweeps all 65530 registers, for maps whose owner left wide gaps. When
     `done`, `registers` holds what is mapped, `blocks` reads it, and `complaints` lists every
     answer that was neither registers nor exception 02.
     """
 
-    def __init__(self, *, gap_limit: int | None = GAP_LIMIT) -> None:
+    def __init__(
+        self,
+        *,
+        gap_limit: int | None = GAP_LIMIT,
+        blocks_per_request: int = BLOCKS_PER_REQUEST,
+    ) -> None:
         self._gap_limit = gap_limit
+        self._range_length = blocks_per_request * layout.BLOCK_LENGTH
         self._gaps = 0
         self._next_range = 0
         self._probes: deque[int] = deque()
@@ -70,7 +76,7 @@ class Survey:
             if self._probes:
                 self._asked = ReadRequest(self._probes[0], layout.BLOCK_LENGTH)
             else:
-                quantity = min(_RANGE_LENGTH, _END - self._next_range)
+                quantity = min(self._range_length, _END - self._next_range)
                 self._asked = ReadRequest(self._next_range, quantity)
         return self._asked
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _RECEIVE_SIZE: Final = 65_536
 #: Datagrams that may wait to be looked at; more are dropped, as a socket would.
 _DATAGRAMS_MAX: Final = 1_024
+#: How long nothing must come before it counts as silence.
+SILENCE_S: Final = 0.4
 #: How long a server may take to notice that connections were closed.
 SETTLE_S: Final = 0.05
 
@@ -61,7 +63,7 @@ class Limits:
     """
 
     answer_s: float = 2.0
-    silence_s: float = 0.4
+    silence_s: float = SILENCE_S
     connect_s: float = 5.0
     requests_max: int = 12_000
     connections_max: int = 200

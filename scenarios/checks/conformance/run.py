@@ -148,8 +148,15 @@ def _shown(data: bytes) -> str:
 
 
 async def survey(prober: Prober) -> Survey:
-    """Read every register of the prober's unit; raises `UnreachableError` without a server."""
-    found = Survey()
+    """Read every register of the prober's unit; raises `UnreachableError` without a server.
+
+    A server that refuses ranges of which not all is mapped is asked entry by entry.
+    """
+    found = await _survey(prober, Survey())
+    return found if found.registers else await _survey(prober, Survey(blocks_per_request=1))
+
+
+async def _survey(prober: Prober, found: Survey) -> Survey:
     for _ in range(SURVEY_REQUESTS_MAX):
         request = found.next_request()
         if request is None:

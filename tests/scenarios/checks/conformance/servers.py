@@ -47,10 +47,8 @@ class Moving:
         first, *others = self._image.meters
         # The low 32 bits run over every few reads: what a torn read would show at once.
         moved = replace(first.values[0], integer=0xFFFF_FFF0 + self._count % 64)
-        meters = (replace(first, values=(moved, *first.values[1:])), *others)
-        self._image = build(
-            self._image.gateway, meters, layout=self._layout, previous=self._image
-        )
+        meters = (replace(first, values=(moved, *first.values[1:]), time=first.time + 1), *others)
+        self._image = build(self._image.gateway, meters, layout=self._layout, previous=self._image)
         return self._image
 
 
@@ -85,9 +83,10 @@ async def ours(
         await server.close()
 
     task = asyncio.create_task(runtime.run(main))
-    await asyncio.wait({task, bound}, return_when=asyncio.FIRST_COMPLETED)
+    async with asyncio.timeout(5):
+        address = await bound
     try:
-        yield bound.result()
+        yield address
     finally:
         stop.set()
         await task
@@ -110,4 +109,4 @@ async def stock_pymodbus(*, udp: bool = False) -> AsyncIterator[tuple[str, int]]
     try:
         yield address[:2]
     finally:
-        await server.shutdown()
+        await server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it so

@@ -1,0 +1,300 @@
+"""``meterbench check``: a client that checks a gateway, and a server that checks a client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads the annotations while it runs
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from reports import html, junit
+from reports.record import portable_command
+from reports.verdict import Verdict
+from scenarios.checks import gateway
+from scenarios.checks.conformance.judgement import Claims, Profile
+from scenarios.checks.conformance.run import UnreachableError
+from scenarios.checks.expectation import ExpectedMeter
+from scenarios.checks.served_layout import value_text
+from scenarios.run import tool_version
+from simulators import population as populations
+from simulators.document import PopulationError
+from simulators.modbus import layout, tables
+from simulators.modbus.wire import SILENCE_S, Limits, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reports.record import Case, RunRecord
+    from scenarios.checks.conformance.table import Check
+
+app = typer.Typer(
+    name="check",
+    help="Check a gateway from outside, or watch somebody's Modbus client.",
+    no_args_is_help=True,
+)
+
+EXIT_USAGE: Final = 2
+EXIT_ERROR: Final = 4
+EXIT_INTERRUPTED: Final = 130
+PORT_MODBUS: Final = 502
+_STYLES: Final = {
+    Verdict.PASS: "green",
+    Verdict.NOT_APPLICABLE: "dim",
+    Verdict.FAIL: "bold red",
+    Verdict.ERROR: "bold red",
+}
+
+
+def host_and_port(text: str, *, default_port: int | None = PORT_MODBUS) -> tuple[str, int]:
+    """Split HOST:PORT or [V6]:PORT; exits with a message for anything else."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host, port = text, str(default_port) if default_port is not None else ""
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 0xFFFF:
+        typer.echo(f"error: expected HOST:PORT, got {text!r}", err=True)
+        raise typer.Exit(EXIT_USAGE)
+    return host, int(port)
+
+
+@app.command("gateway")
+def check_gateway(
+    target: Annotated[
+        str, typer.Argument(metavar="HOST[:PORT]", help="The gateway; port 502 by default.")
+    ],
+    unit: Annotated[
+        int, typer.Option(min=0, max=255, help="Unit identifier of the requests.")
+    ] = 255,
+    address: Annotated[
+        int, typer.Option(min=0, max=0xFFFF, help="A register that the server serves.")
+    ] = 0,
+    profile: Annotated[
+        Profile,
+        typer.Option(help="reference: this gateway's manual counts; generic: Modbus alone."),
+    ] = Profile.REFERENCE,
+    udp: Annotated[bool, typer.Option("--udp", help="Ask over UDP in place of TCP.")] = False,
+    intrusive: Annotated[
+        bool,
+        typer.Option(
+            "--intrusive",
+            help="Also fill all connections, send malformed frames and other function codes.",
+        ),
+    ] = False,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Also wait for the idle limit and for moving values.")
+    ] = False,
+    connections: Annotated[
+        int, typer.Option(min=1, max=80, help="Connections that the gateway serves at a time.")
+    ] = 5,
+    idle: Annotated[
+        float, typer.Option(metavar="S", min=0.5, max=3600, help="Its limit of idle connections.")
+    ] = 60.0,
+    timeout: Annotated[
+        float, typer.Option(metavar="S", min=0.05, max=60, help="How long an answer may take.")
+    ] = 2.0,
+    meters: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Population whose meters must be served."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides all that is drawn by chance.")] = 1,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write result.json, HTML and JUnit there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result for scripts.")] = False,
+) -> None:
+    """Check a gateway by nothing but its Modbus server.
+
+    Harmless by default: reads (03) and identification (2B) on one connection at a time. Exit code
+    0: all as it must be; 1: a rule is broken; 3: something could not be told; 4: nobody answers.
+    """
+    host, port = host_and_port(target)
+    settings = gateway.Settings(
+        host,
+        port,
+        transport=Transport.UDP if udp else Transport.TCP,
+        unit_identifier=unit,
+        address=address,
+        intrusive=intrusive,
+        slow=slow,
+        seed=seed,
+        claims=Claims(profile, connections_max=connections, idle_s=idle),
+        limits=Limits(answer_s=timeout, silence_s=min(timeout, SILENCE_S)),
+        meters=_expected(meters, seed),
+    )
+    console = Console(stderr=as_json)
+    result = _run(settings, _progress(console, quiet=as_json))
+    paths = _write(result.record, report)
+    if as_json:
+        typer.echo(json.dumps(_document(result, paths), indent=2))
+    else:
+        _say(console, result, paths)
+    raise typer.Exit(result.record.exit_code)
+
+
+def _run(
+    settings: gateway.Settings, progress: Callable[[Check, Case | None], None]
+) -> gateway.Result:
+    command = portable_command(["meterbench", *sys.argv[1:]])
+    try:
+        return asyncio.run(
+            gateway.check(settings, tool_version=tool_version(), command=command, progress=progress)
+        )
+    except UnreachableError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_ERROR) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted: no verdict", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _expected(name: str | None, seed: int) -> tuple[ExpectedMeter, ...] | None:
+    """The identities of a population's meters; exits where there is no such population."""
+    if name is None:
+        return None
+    try:
+        population = populations.load(name)
+    except PopulationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    return tuple(
+        ExpectedMeter(m.id, m.identification_number, m.manufacturer, m.version, m.medium, ())
+        for m in population.meters(seed=seed)
+    )
+
+
+def _progress(console: Console, *, quiet: bool) -> Callable[[Check, Case | None], None]:
+    """Print each check as it ends; on a terminal also the one that is under way."""
+
+    def show(check: Check, case: Case | None) -> None:
+        if quiet:
+            return
+        if case is None:
+            if console.is_terminal:
+                console.print(Text(f"{check.id:8} …", style="dim"), end="\r", soft_wrap=True)
+            return
+        _say_case(console, case)
+
+    return show
+
+
+def _say_case(console: Console, case: Case) -> None:
+    style = _STYLES.get(case.verdict, "bold yellow")
+    line = Text.assemble(f"{case.id:8} ", (f"{case.verdict.value:14}", style), f" {case.title}")
+    console.print(line, soft_wrap=True)
+    for measurement in case.measurements:
+        text = f"{measurement.name}: {measurement.value:g} {measurement.unit}".rstrip()
+        console.print(Text(f"         {text}", style="dim"), soft_wrap=True)
+    if case.verdict > Verdict.PASS or case.verdict is Verdict.NOT_APPLICABLE:
+        for finding in case.reason.splitlines():
+            console.print(Text(f"         {finding}", style=style), soft_wrap=True)
+
+
+def _write(record: RunRecord, folder: Path | None) -> dict[str, Path]:
+    """Write the record and its renderings; exits where the folder cannot be written."""
+    if folder is None:
+        return {}
+    texts = {
+        "result.json": record.to_json(),
+        "report.html": html.render(record),
+        "junit.xml": junit.render(record),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        typer.echo(f"error: the report cannot be written: {error}", err=True)
+        raise typer.Exit(EXIT_ERROR) from None
+    return {name: folder / name for name in texts}
+
+
+def _findings(record: RunRecord) -> list[str]:
+    return [
+        f"{case.verdict.value} {case.id}: {line}"
+        for case in record.cases
+        if case.verdict > Verdict.PASS
+        for line in case.reason.splitlines()
+    ]
+
+
+def _document(result: gateway.Result, paths: dict[str, Path]) -> dict[str, Any]:
+    """The document of ``--json``."""
+    record = result.record
+    return {
+        "verdict": record.verdict.value,
+        "counts": {verdict.value: count for verdict, count in record.counts().items()},
+        "word_order": result.word_order.name if result.word_order else None,
+        "requests": result.requests,
+        "connections": result.connections,
+        "checks": [
+            {
+                "id": case.id,
+                "title": case.title,
+                "verdict": case.verdict.value,
+                "reason": case.reason,
+                "measurements": {m.name: m.value for m in case.measurements},
+            }
+            for case in record.cases
+        ],
+        "not_verified": [row.id for row in record.not_verified],
+        "meters": [_meter(group) for group in _groups(result)],
+        "findings": _findings(record),
+        "report": str(paths["report.html"]) if paths else None,
+    }
+
+
+def _groups(result: gateway.Result) -> list[layout.MeterGroup]:
+    return layout.group(result.blocks)[0] if result.word_order else []
+
+
+def _meter(group: layout.MeterGroup) -> dict[str, Any]:
+    meter = group.meter
+    return {
+        "register": meter.address,
+        "serial_number": meter.serial_number,
+        "manufacturer": meter.manufacturer,
+        "version": meter.version,
+        "medium": tables.medium_name(meter.medium),
+        "time": meter.time_stamp,
+        "flags": meter.flags,
+        "values": [
+            {
+                "register": value.address,
+                "integer": value.integer,
+                "scale": value.scale,
+                "unit": tables.unit_name(value.unit),
+                "float": value.float_value,
+                "time": value.time_stamp,
+            }
+            for value in group.values
+        ],
+    }
+
+
+def _say(console: Console, result: gateway.Result, paths: dict[str, Path]) -> None:
+    record = result.record
+    for case in record.cases:
+        if case.id.startswith("layout/"):
+            _say_case(console, case)
+    for group in _groups(result):
+        meter = group.meter
+        name = f"{meter.manufacturer} {meter.serial_number}, {tables.medium_name(meter.medium)}"
+        console.print(Text(f"{meter.address:5}  {name}", style="bold"), soft_wrap=True)
+        for value in group.values:
+            console.print(Text(f"{value.address:5}    {value_text(value)}"), soft_wrap=True)
+    counts = ", ".join(f"{n} {verdict.value}" for verdict, n in record.counts().items() if n)
+    console.print(
+        Text.assemble(
+            (record.verdict.value, _STYLES.get(record.verdict, "bold yellow")),
+            f"  {counts}; {len(record.not_verified)} not selected; {result.requests} requests on "
+            f"{result.connections} connections",
+        ),
+        soft_wrap=True,
+    )
+    if paths:
+        console.print(Text(f"report: {paths['report.html']}"), soft_wrap=True)
