@@ -30,6 +30,9 @@ FCB: Final = 0x20
 FCV: Final = 0x10
 
 RSP_UD: Final = 0x08
+#: Bits of the C field of an answer: class 1 data wait (ACD), no more can be taken (DFC).
+ACD: Final = 0x20
+DFC: Final = 0x10
 
 #: Addresses with a meaning of their own (MBDOC48 p.24).
 UNCONFIGURED: Final = 0
@@ -51,12 +54,20 @@ class Function(IntEnum):
 
 @unique
 class CiField(IntEnum):
-    """The CI fields that a simulated meter understands (MBDOC48 p.31)."""
+    """The CI fields that a simulated meter understands or sends (MBDOC48 p.31)."""
 
     APPLICATION_RESET = 0x50
     DATA_SEND = 0x51
     SELECT = 0x52
+    SYNCHRONISE = 0x54
+    DATA_SEND_MODE_2 = 0x55
+    SELECT_MODE_2 = 0x56
+    ERROR = 0x70
+    ALARM = 0x71
     RSP_UD_VARIABLE = 0x72
+    RSP_UD_FIXED = 0x73
+    RSP_UD_NO_HEADER = 0x78
+    RSP_UD_SHORT_HEADER = 0x7A
 
 
 class Request(NamedTuple):
@@ -153,6 +164,12 @@ def manufacturer_code(letters: str) -> int:
         raise ValueError(msg)
     first, second, third = (ord(letter) - 64 for letter in letters)
     return first << 10 | second << 5 | third
+
+
+def manufacturer_letters(code: int) -> str | None:
+    """The three letters of a manufacturer field; None where it holds anything else."""
+    letters = "".join(chr(64 + (code >> shift & 0x1F)) for shift in (10, 5, 0))
+    return letters if code < 0x8000 and all("A" <= one <= "Z" for one in letters) else None
 
 
 def identification_bytes(identification_number: str) -> bytes:

@@ -247,7 +247,11 @@ class Bus:
         bits = max(1, to_ticks(length_ns) // self.bit)
         start = max(self._free, to_ticks(now_ns(self.env)))
         self._on_the_line(Transmission.space(sender, start, bits, self.format))
-        call_at(self.env, to_ns(start), self.cut)
+        call_at(self.env, to_ns(start), self._break)
+
+    def _break(self) -> None:
+        """A break begins: slaves that are talking notice it and stop."""
+        self.cut()
 
     def _on_the_line(self, transmission: Transmission) -> None:
         """Let slaves hear what the master says, each in its own format."""
@@ -308,6 +312,12 @@ class Bus:
         """What slaves are saying now, or are going to say."""
         now = to_ticks(now_ns(self.env))
         return [item for item in self._talking if item.end > now]
+
+    def fail(self, why: str | None) -> None:
+        """Have no voltage on the bus, for a reason that the host is told; None: have it again."""
+        self.failure = why
+        for _, changed in tuple(self._listeners):
+            changed()
 
     def cut(self, sender: str | None = None) -> list[Transmission]:
         """Silence `sender`, or every slave, at this moment; returns what is not said to its end."""

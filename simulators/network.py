@@ -11,23 +11,31 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from simulators import frames
-from simulators.characters import Transmission, to_ns
+from simulators import frames, line_faults
+from simulators.characters import Format, Transmission, to_ns, to_ticks
+from simulators.electricity import BUS_MODELS
 from simulators.frames import CiField, Function, Request
 from simulators.line import Bus, Heard, call_at, now_ns
+from simulators.line_faults import LineHeld, MasterBreak, ShortCircuit
 from simulators.meter import EPOCH, Answer, Meter
 from simulators.observation import Observation, Subscriber, Value
 from simulators.port import SimulatedPort
-from simulators.selection import MASK_LENGTH, SelectionIndex, members
+from simulators.selection import Selector, members
+from simulators.supply import Supply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     import simpy
 
+    from simulators.application import Sent
+    from simulators.line_faults import LineFault, LineFaultItem
     from simulators.population import Population
     from simulators.realtime import RealTime
+
+#: The place of the parity bit in a character: behind the start bit and eight data bits.
+_PARITY_PLACE: Final = 9
 
 #: Observations that are kept; older ones have gone to the subscribers only.
 OBSERVATIONS_MAX: Final = 200_000
@@ -37,7 +45,8 @@ class Network:
     """Bus and meters of a population on a SimPy environment whose time is integer ns.
 
     `seed` decides everything that is drawn; `scenario` names the run in every generator. `epoch`
-    is what the clocks of the meters show at time 0. `kept` bounds `observations`.
+    is what the clocks of the meters show at time 0. `kept` bounds `observations`. `bus_model`
+    ("20", "80", "lab") goes before that of the population.
     """
 
     def __init__(
@@ -50,34 +59,50 @@ class Network:
         scenario: str = "",
         epoch: datetime = EPOCH,
         kept: int = OBSERVATIONS_MAX,
+        bus_model: str | None = None,
     ) -> None:
         self.env = env
         self.population = population
-        self.bus = Bus(env, baudrate)
+        key = f"{scenario}/{seed}/line"
+        self.bus = Bus(env, baudrate, key)
         self.bus.on_frame = self._frame
         self.bus.master_sent = self._master_sent
+        self.bus.on_cut = self._cut
+        self.bus.formats_heard = self._formats_heard
         self.meters: dict[str, Meter] = {
             meter.id: meter
-            for meter in population.meters(seed=seed, scenario=scenario, epoch=epoch)
+            for meter in population.meters(
+                seed=seed, scenario=scenario, epoch=epoch, baudrate=baudrate
+            )
         }
         self.observations: deque[Observation] = deque(maxlen=kept)
         #: The clock that it follows in real time; `endpoints.serve` sets it.
         self.clock: RealTime | None = None
         self._subscribers: list[Subscriber] = []
         self._members = list(self.meters.values())
-        self._index = SelectionIndex([meter.identity for meter in self._members])
         self._bit = {meter.id: 1 << number for number, meter in enumerate(self._members)}
-        self._powered = self._index.all
-        self._selected = 0
-        self._by_primary = _by_primary(self._members)
+        self._selector = Selector()
+        self._stale = True
         self._underway: list[Transmission] = []
         self._collision: list[Transmission] = []
+        self.supply = Supply(
+            self.bus,
+            BUS_MODELS[bus_model or population.bus.model],
+            self.meters,
+            self._observe,
+            collision_break=population.bus.collision_break,
+        )
         for meter in self._members:
             meter.now = partial(now_ns, env)
+            meter.call_at = partial(call_at, env)
             meter.on_change = partial(self._changed, meter)
             meter.on_answering = partial(self._answering, meter)
-        for at_ns, name, on in population.power_changes():
-            call_at(env, at_ns, partial(self.meters[name].power, on))
+            meter.on_talk = partial(self._talked, meter)
+            meter.babble()
+        for change in population.changes():
+            call_at(env, change.at_ns, partial(change.apply, self.meters[change.meter]))
+        for item in population.bus.faults:
+            self._schedule(item)
 
     # --- For users ----------------------------------------------------------------------------
 
@@ -93,7 +118,87 @@ class Network:
     @property
     def selected(self) -> list[Meter]:
         """The meters that answer under address 253 now, in file order."""
-        return [self._members[number] for number in members(self._selected)]
+        return [self._members[number] for number in members(self._selector.selected)]
+
+    def line_fault(self, name: str, on: bool, **parameters: Any) -> None:
+        """Have a fault of line or converter from now on, or be rid of it.
+
+        KeyError for a name that is none, ValueError for parameters that are none.
+        """
+        self._switch(line_faults.make(name, parameters) if on else line_faults.kind(name))
+
+    def _schedule(self, item: LineFaultItem) -> None:
+        """A fault of the line that the population has."""
+        assert item.chosen is not None, "checked when it was read"
+        call_at(self.env, item.at, partial(self._switch, item.chosen))
+        if item.until is not None:
+            call_at(self.env, item.until, partial(self._switch, type(item.chosen)))
+
+    def _switch(self, fault: LineFault | type[LineFault]) -> None:
+        """Begin a fault of the line, or end the one of a class."""
+        line_faults.switch(fault, self.bus.converter, self.bus.noise)
+        if isinstance(fault, MasterBreak):
+            self.bus.hold("master", fault.length)
+        elif isinstance(fault, LineHeld):
+            form = self.bus.format
+            bits = max(1, to_ticks(fault.length) // form.bit_ticks)
+            start = to_ticks(now_ns(self.env))
+            self.bus.answer([Transmission.space("line", start, bits, form)])
+        elif isinstance(fault, ShortCircuit) or fault is ShortCircuit:
+            self.supply.leak_ma = fault.ma if isinstance(fault, ShortCircuit) else 0.0
+            self.supply.changed()
+
+    # --- Who hears what -----------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Sort the meters anew by all that a request may ask for, if anything has changed."""
+        if not self._stale:
+            return
+        self._stale = False
+        self._selector.rebuild(self._members)
+        self._by_primary = _sets(self._members, lambda meter: meter.primary_address)
+        fixed = [meter for meter in self._members if not meter.behaviour.detects_baudrate]
+        self._by_format = {
+            form: sum(self._bit[meter.id] for meter in fixed if meter.format == form)
+            for form in dict.fromkeys(meter.format for meter in fixed)
+        }
+        self._detecting = [meter for meter in self._members if meter.behaviour.detects_baudrate]
+        self._powered = sum(self._bit[meter.id] for meter in self._members if meter.powered)
+        self._shy = sum(
+            self._bit[meter.id]
+            for meter in self._members
+            if not meter.behaviour.primary_while_selected
+        )
+
+    def _formats_heard(self, form: Format) -> list[Format]:
+        """The formats in which somebody listens while the master talks in `form`."""
+        self._refresh()
+        found = list(self._by_format)
+        if form not in self._by_format and any(_detects(meter, form) for meter in self._detecting):
+            found.append(form)
+        return found
+
+    def _hearing(self, heard: Heard) -> int:
+        """The meters that hear a frame: powered, in its format, and not talking themselves."""
+        hearing = self._by_format.get(heard.format, 0)
+        for meter in self._detecting:
+            if _detects(meter, heard.format):
+                hearing |= self._bit[meter.id]
+                meter.format = heard.format
+        hearing &= self._powered
+        for name in self.bus.talking(heard.start, heard.end):
+            hearing &= ~self._bit.get(name, 0)
+        return hearing
+
+    def _changed(self, meter: Meter) -> None:
+        """Something about a meter that others look at is another one now."""
+        self._stale = True
+        if not meter.powered:
+            if not meter.behaviour.battery:
+                # What a meter without power forgets, it also forgets to be selected.
+                self._selector.selected &= ~self._bit[meter.id]
+            self.bus.cut(meter.id)
+        self.supply.changed()
 
     # --- Requests -----------------------------------------------------------------------------
 
@@ -102,82 +207,81 @@ class Network:
         request = frames.parse(heard.data)
         if request is None:
             return
-        hearing = self._hearing(self.bus.talking(heard.start, heard.end))
+        self._refresh()
         now = now_ns(self.env)
         transmissions = list[Transmission]()
-        for meter, answer in self._answers(request, hearing, now):
-            transmission = self._transmission(meter, answer, heard.end)
-            transmissions.append(transmission)
-            end = to_ns(transmission.end)
-            call_at(self.env, end, partial(self._slave_sent, transmission))
-            if answer.pages is not None:
-                meter.completed(end, answer.pages)
-        self._underway.extend(transmissions)
-        self.bus.answer(transmissions)
+        for meter, answer in self._answers(request, self._hearing(heard), now):
+            transmissions += self._say(meter, answer, heard.end)
+        self._put(transmissions)
 
-    def _transmission(self, meter: Meter, answer: Answer, after: int) -> Transmission:
-        """The answer on the line, as late as this meter is this time."""
-        start = after + meter.draw_delay(self.bus.bit)
-        return Transmission(meter.id, answer.data, start, self.bus.format)
+    def _say(self, meter: Meter, answer: Answer, after: int) -> list[Transmission]:
+        """The answer on the line, as late as this meter is this time; twice for a fault."""
+        form = answer.format or meter.format
+        start = after + meter.draw_delay(form.bit_ticks) + to_ticks(answer.late_ns)
+        flips = _parity_flips(answer.parity, form)
+        first = Transmission(meter.id, answer.data, start, form, flips=flips)
+        self._expect_end(first, answer.pages)
+        if answer.again_ns is None:
+            return [first]
+        start = first.end + to_ticks(answer.again_ns)
+        second = Transmission(meter.id, answer.data, start, form, flips=flips)
+        self._expect_end(second, None)
+        return [first, second]
+
+    def _put(self, transmissions: list[Transmission]) -> None:
+        """Let slaves talk, and their currents add up."""
+        if transmissions:
+            self._underway.extend(transmissions)
+            self.bus.answer(transmissions)
+            self.supply.examine()
+
+    def _talked(self, meter: Meter, answer: Answer) -> None:
+        """A meter says something that nobody has asked for."""
+        start = to_ticks(now_ns(self.env))
+        transmission = Transmission(meter.id, answer.data, start, answer.format or meter.format)
+        self._expect_end(transmission, None)
+        self._put([transmission])
 
     def _answers(self, request: Request, hearing: int, now: int) -> list[tuple[Meter, Answer]]:
         """The meters that answer, in file order, with their answers."""
-        if self._is_selection(request):
-            return [(meter, meter.selected()) for meter in self._select(request.data, hearing)]
-        meters = self._addressed(request, hearing)
-        found = [(meter, meter.answer(request, now)) for meter in meters]
-        if request.a_field == frames.NETWORK_LAYER and request.function == Function.SND_NKE:
-            # SND_NKE to 253 ends the selection of those that heard it (MBDOC48 p.63-64).
-            self._selected &= ~hearing
-        return [(meter, answer) for meter, answer in found if answer is not None]
+        if _is_selection(request):
+            return self._select(request, hearing, now)
+        addressed = self._addressed(request) & hearing
+        found = list[tuple[Meter, Answer]]()
+        for number in members(addressed):
+            meter = self._members[number]
+            if not meter.hears(now):
+                addressed &= ~(1 << number)
+            elif (answer := meter.answer(request, now)) is not None:
+                found.append((meter, answer))
+        if request.function == Function.SND_NKE:
+            network_layer = request.a_field == frames.NETWORK_LAYER
+            # Those that hear SND_NKE to 253 end their selection, selected or not.
+            reached = hearing if network_layer else addressed
+            self._selector.reset(reached, network_layer=network_layer)
+        return found
 
-    def _is_selection(self, request: Request) -> bool:
-        return (
-            request.function == Function.SND_UD
-            and request.a_field == frames.NETWORK_LAYER
-            and request.ci_field == CiField.SELECT
-        )
-
-    def _addressed(self, request: Request, hearing: int) -> list[Meter]:
-        """The meters that the A field means, of those that hear it (MBDOC48 p.24)."""
+    def _addressed(self, request: Request) -> int:
+        """The meters that the A field means (MBDOC48 p.24)."""
         if request.a_field == frames.NETWORK_LAYER:
-            wanted = self._selected
-        elif request.a_field in {frames.TEST, frames.BROADCAST}:
-            wanted = self._index.all
-        else:
-            wanted = self._by_primary.get(request.a_field, 0)
-        return [self._members[number] for number in members(wanted & hearing)]
+            return self._selector.selected
+        if request.a_field in {frames.TEST, frames.BROADCAST}:
+            return (1 << len(self._members)) - 1
+        selected_shy = self._selector.selected & self._shy
+        return self._by_primary.get(request.a_field, 0) & ~selected_shy
 
-    # --- Selection ----------------------------------------------------------------------------
-
-    def _select(self, mask: bytes, hearing: int) -> list[Meter]:
-        """Select what `mask` means and deselect the rest (MBDOC48 p.63-64).
-
-        Enhanced selection appends records to the eight characters; a meter that does not support
-        it does not answer and is deselected (MBDOC48 p.69), and so it is with a shorter mask.
-        """
-        matched = self._index.select(mask) & hearing if len(mask) == MASK_LENGTH else 0
-        self._selected = self._selected & ~hearing | matched
-        self._observe("bus.selection", mask.hex(), count=matched.bit_count())
-        return [self._members[number] for number in members(matched)]
-
-    def _hearing(self, deaf: set[str]) -> int:
-        """The meters that hear a frame: powered, and not talking themselves."""
-        hearing = self._powered
-        for name in deaf:
-            hearing &= ~self._bit[name]
-        return hearing
-
-    def _changed(self, meter: Meter) -> None:
-        """A meter's power or primary address is another one now."""
-        bit = self._bit[meter.id]
-        if meter.powered:
-            self._powered |= bit
-        else:
-            self._powered &= ~bit
-            # What a meter without power forgets, it also forgets to be selected.
-            self._selected &= ~bit
-        self._by_primary = _by_primary(self._members)
+    def _select(self, request: Request, hearing: int, now: int) -> list[tuple[Meter, Answer]]:
+        """Select what the mask means and deselect the rest (MBDOC48 p.63-64)."""
+        matched = self._selector.select(request, hearing, now)
+        self._observe("bus.selection", request.data.hex(), count=matched.bit_count())
+        found = list[tuple[Meter, Answer]]()
+        for number in members(matched):
+            meter = self._members[number]
+            if not meter.hears(now):
+                self._selector.selected &= ~(1 << number)
+            elif (answer := meter.selected(now)) is not None:
+                found.append((meter, answer))
+        return found
 
     # --- Observations -------------------------------------------------------------------------
 
@@ -200,10 +304,27 @@ class Network:
     def _master_sent(self, transmission: Transmission) -> None:
         self._frame_seen(transmission, "master", None)
 
-    def _slave_sent(self, transmission: Transmission) -> None:
+    def _expect_end(self, transmission: Transmission, pages: list[Sent] | None) -> None:
+        """Be called when the last stop bit of an answer has left."""
+        end = to_ns(transmission.end)
+        call_at(self.env, end, partial(self._slave_sent, transmission, transmission.end, pages))
+
+    def _cut(self, transmissions: Sequence[Transmission]) -> None:
+        """Answers have been cut off: they end now, and complete no read-out."""
+        for transmission in transmissions:
+            if transmission in self._underway:
+                self._expect_end(transmission, None)
+
+    def _slave_sent(self, transmission: Transmission, end: int, pages: list[Sent] | None) -> None:
         """The last stop bit of an answer has left; the last one of a collision reports it."""
-        self._frame_seen(transmission, "slave", transmission.sender)
+        if transmission.end != end or transmission not in self._underway:
+            # It was cut off meanwhile, and its end came earlier.
+            return
         self._underway.remove(transmission)
+        if transmission.data:
+            self._frame_seen(transmission, "slave", transmission.sender)
+        if pages is not None:
+            self.meters[transmission.sender].completed(to_ns(end), pages)
         self._collision.append(transmission)
         if any(other.start < transmission.end for other in self._underway):
             return
@@ -220,9 +341,31 @@ class Network:
         self._observe(f"meter({meter.id}).answering", answering)
 
 
-def _by_primary(meters: Iterable[Meter]) -> dict[int, int]:
-    """The set of meters at each primary address."""
+def _sets(meters: Sequence[Meter], key: Callable[[Meter], int]) -> dict[int, int]:
+    """The set of meters for each value of `key`."""
     found: dict[int, int] = {}
     for number, meter in enumerate(meters):
-        found[meter.primary_address] = found.get(meter.primary_address, 0) | 1 << number
+        value = key(meter)
+        found[value] = found.get(value, 0) | 1 << number
     return found
+
+
+def _detects(meter: Meter, form: Format) -> bool:
+    """Whether a meter that detects the baud rate understands `form`."""
+    behaviour = meter.behaviour
+    return form.baudrate in behaviour.baudrates and form.parity == behaviour.parity
+
+
+def _is_selection(request: Request) -> bool:
+    return (
+        request.function == Function.SND_UD
+        and request.a_field == frames.NETWORK_LAYER
+        and request.ci_field in {CiField.SELECT, CiField.SELECT_MODE_2}
+    )
+
+
+def _parity_flips(characters: Iterable[int], form: Format) -> int:
+    """The bits to turn round so that the parity of `characters` is wrong."""
+    if form.parity == "N":
+        return 0
+    return sum(1 << index * form.bits + _PARITY_PLACE for index in characters)

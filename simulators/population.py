@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -24,13 +25,17 @@ from pydantic import (
     model_validator,
 )
 
+from simulators import faults as kinds
 from simulators import profile as profiles
 from simulators import values
+from simulators.behaviour import Behaviour, merged
 from simulators.characters import BAUDRATES
 from simulators.document import Complaint, PopulationError, did_you_mean, position, validate
 from simulators.document import load as load_yaml
 from simulators.frames import PRIMARY_ADDRESS_MAX
-from simulators.meter import EPOCH, Fault, Identity, Meter, Settings
+from simulators.identity import Identity
+from simulators.line_faults import BusSpec
+from simulators.meter import EPOCH, Meter, Settings
 from simulators.profile import Byte, Delay, ExpectOverride, Manufacturer, Profile, Record, Strict
 
 if TYPE_CHECKING:
@@ -91,43 +96,13 @@ AddressRule = Annotated[
 ]
 
 
-class HeaderFault(Strict):
-    """The header of RSP_UD says this instead of what the meter is selected by."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to a meter at a moment, by the faults that it has in its population."""
 
-    identification_number: NumberRule | None = None
-    manufacturer: Manufacturer | None = None
-    version: Byte | None = None
-    medium: Byte | None = None
-
-
-class PowerFault(Strict):
-    """The meter loses its power at a time, and has it again from another one on."""
-
-    off_at: values.Duration
-    on_at: values.Duration | None = None
-
-
-class DropPage(Strict):
-    """Telegram `page` (from 1) is not answered the first `times` times."""
-
-    page: int = Field(ge=1)
-    times: int = Field(ge=1)
-
-
-class FaultSpec(Strict):
-    """One fault of a meter; exactly one key."""
-
-    dead: bool | None = None
-    header: HeaderFault | None = None
-    power: PowerFault | None = None
-    drop_page: DropPage | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> FaultSpec:
-        if len(self.model_fields_set) != 1:
-            msg = f"want one of {', '.join(FaultSpec.model_fields)} in each item of faults"
-            raise ValueError(msg)
-        return self
+    at_ns: int
+    meter: str
+    apply: Callable[[Meter], None]
 
 
 class Entry(Strict):
@@ -149,10 +124,11 @@ class Entry(Strict):
     status: Byte | None = None
     access_number: Byte | None = None
     answer_delay_bits: Delay | None = None
+    behaviour: Behaviour | None = None
     pages: int | None = Field(default=None, ge=1)
     value: values.ValueSpec | None = None
     expect: dict[int, ExpectOverride] = Field(default_factory=dict)
-    faults: list[FaultSpec] = Field(default_factory=list)
+    faults: list[kinds.FaultSpec] = Field(default_factory=list)
 
     @field_validator("profile")
     @classmethod
@@ -178,7 +154,9 @@ class Entry(Strict):
             if missing:
                 msg = f"a meter with its own records wants {', '.join(missing)} as well"
                 raise ValueError(msg)
-        self.telegrams((info.context or {}).get("folder"))
+        folder = (info.context or {}).get("folder")
+        telegrams = self.telegrams(folder)
+        self.rules(folder).check(len(telegrams), profiles.lengths(telegrams))
         for i in (0, self.count - 1):
             _number_at(self.identification_number, i)
             _address_at(self.primary_address, i)
@@ -187,6 +165,11 @@ class Entry(Strict):
     def kind(self, folder: Path | None) -> Profile | None:
         """The profile that the entry names."""
         return profiles.find(self.profile, folder) if self.profile is not None else None
+
+    def rules(self, folder: Path | None) -> Behaviour:
+        """How the meters behave, with the profile's keys where the entry has none."""
+        kind = self.kind(folder)
+        return merged(self.behaviour, kind.behaviour if kind is not None else None)
 
     def telegrams(self, folder: Path | None) -> list[list[Record]]:
         """The records of each telegram, as this entry alters them; ValueError if they cannot be."""
@@ -209,7 +192,7 @@ class Entry(Strict):
         rest = iter(records)
         altered = [[next(rest) for _ in telegram] for telegram in telegrams]
         profiles.check_pages(altered)
-        return altered
+        return profiles.resolved(altered)
 
     def ids(self) -> list[str]:
         """The ids of the entry's meters."""
@@ -222,6 +205,7 @@ class Document(Strict):
     population: str = ""
     title: str = ""
     baudrate: int | None = None
+    bus: BusSpec = Field(default_factory=BusSpec)
     meters: list[Entry] = Field(min_length=1)
 
     @field_validator("baudrate")
@@ -241,6 +225,8 @@ class Population:
         self.title = content.title
         #: The rate that the file asks for; None leaves it to the user.
         self.baudrate = content.baudrate
+        #: Model, collision break and faults of the line.
+        self.bus = content.bus
         self.source = source
         self.entries = content.meters
         self._folder = folder
@@ -253,22 +239,25 @@ class Population:
         """The ids of all meters in file order."""
         return [name for entry in self.entries for name in entry.ids()]
 
-    def power_changes(self) -> list[tuple[int, str, bool]]:
-        """When (ns) which meter is switched off or on, by its faults, in the order of time."""
-        changes = list[tuple[int, str, bool]]()
+    def changes(self) -> list[Change]:
+        """What happens to which meter when, by its faults, in the order of time.
+
+        A fault without a time is no change: its meter is made with it.
+        """
+        found = list[Change]()
         for entry in self.entries:
-            for fault in entry.faults:
+            for item in entry.faults:
                 for name in entry.ids():
-                    if fault.dead:
-                        changes.append((0, name, False))
-                    if fault.power is not None:
-                        changes.append((fault.power.off_at, name, False))
-                        if fault.power.on_at is not None:
-                            changes.append((fault.power.on_at, name, True))
-        return sorted(changes, key=lambda change: change[0])
+                    found += (Change(at, name, apply) for at, apply in _changes(item))
+        return sorted(found, key=lambda change: change.at_ns)
 
     def meters(
-        self, *, seed: int | str, scenario: str = "", epoch: datetime = EPOCH
+        self,
+        *,
+        seed: int | str,
+        scenario: str = "",
+        epoch: datetime = EPOCH,
+        baudrate: int = 2400,
     ) -> list[Meter]:
         """New meters, in file order. `epoch` is what their clocks show at time 0."""
         made, taken = list[Meter](), set[str]()
@@ -279,7 +268,7 @@ class Population:
                 number = _number(entry, i, key, f"{prefix}({entry.id})", taken)
                 taken.add(number)
                 settings = _settings(entry, i, number, self._folder)
-                made.append(Meter(name, settings, key=key, epoch=epoch))
+                made.append(Meter(name, settings, key=key, epoch=epoch, baudrate=baudrate))
         return made
 
 
@@ -346,22 +335,32 @@ def _settings(entry: Entry, i: int, number: str, folder: Path | None) -> Setting
         status=choose("status", 0),
         access_number=choose("access_number", None),
         answer_delay_bits=choose("answer_delay_bits", (11.0, 60.0)),
-        fault=_fault(entry),
+        behaviour=entry.rules(folder),
+        faults=[item.chosen for item in entry.faults if item.chosen is not None and not item.at],
     )
 
 
-def _fault(entry: Entry) -> Fault:
-    """The faults that a meter carries in itself; power is switched from outside."""
-    header: dict[str, str | int] = {}
-    pages: dict[int, int] = {}
-    for spec in entry.faults:
-        if spec.header is not None:
-            header |= spec.header.model_dump(exclude_none=True)
-        if spec.drop_page is not None:
-            pages[spec.drop_page.page] = spec.drop_page.times
-    if "identification_number" in header:
-        header["identification_number"] = _number_at(header["identification_number"], 0) or ""
-    return Fault(header, pages)
+def _changes(item: kinds.FaultItem) -> Iterator[tuple[int, Callable[[Meter], None]]]:
+    """What one fault does to its meter, and when."""
+    if item.dead:
+        yield item.at, _off
+    if item.power is not None:
+        yield item.power.off_at, _off
+        if item.power.on_at is not None:
+            yield item.power.on_at, _on
+    fault = item.chosen
+    if fault is not None and item.at:
+        yield item.at, lambda meter: meter.begin(fault)
+    if item.until is not None:
+        yield item.until, _on if fault is None else lambda meter: meter.end(type(fault))
+
+
+def _off(meter: Meter) -> None:
+    meter.power(False)
+
+
+def _on(meter: Meter) -> None:
+    meter.power(True)
 
 
 def _duplicate_ids(document: Any, source: str) -> Iterator[Complaint]:

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from simulators import document, encoding, names, values
+from simulators.behaviour import Behaviour
 from simulators.frames import LONG_OVERHEAD, manufacturer_code
 
 if TYPE_CHECKING:
@@ -212,7 +213,8 @@ class Record(Strict):
     """A data record: literal DIB and VIB, and a value in a coding or literal `data`.
 
     A time that the gateway gives to other values and hides (C-58) says ``hidden: true`` and has an
-    `id`; the values that get it name that id under `timestamp_from`.
+    `id`; the values that get it name that id under `timestamp_from`. A `frozen` value is that of
+    the last freeze (CI 54, or action 0B), and that of time 0 before the first one.
     """
 
     id: str | None = None
@@ -223,6 +225,7 @@ class Record(Strict):
     data: Characters | None = None
     expect: Expect | None = None
     hidden: bool = False
+    frozen: bool = False
     timestamp_from: str | None = None
 
     @model_validator(mode="after")
@@ -263,27 +266,29 @@ class CompiledRecord:
     shows at time 0. ValueError where the value does not suit the coding.
     """
 
-    __slots__ = ("_characters", "_coding", "_head", "_value", "index", "record")
+    __slots__ = ("_coding", "_value", "characters", "head", "index", "is_clock", "record")
 
     def __init__(self, record: Record, index: int, key: str, epoch: datetime) -> None:
         self.record = record
         self.index = index
-        self._head = record.dib + record.vib
+        self.head = record.dib + record.vib
         self._coding: Coding | None = None
         self._value: values.ValueFunction | None = None
+        #: Whether it shows the meter's clock, so that a wrong clock makes it wrong.
+        self.is_clock = record.value == values.CLOCK and record.coding in {"date_f", "date_g"}
         data = record.data or b""
-        self._characters: Callable[[int], bytes] = lambda _ns: data
+        self.characters: Callable[[int], bytes] = lambda _ns: data
         if record.coding is not None:
             self._coding = coding = CODINGS[record.coding]
             self._value = value = _function(record.coding, record.value, key, epoch)
-            self._characters = lambda ns: coding.encode(value(ns))
+            self.characters = lambda ns: coding.encode(value(ns))
             if isinstance(value, values.Fixed):
                 fixed = coding.encode(value(0))
-                self._characters = lambda _ns: fixed
+                self.characters = lambda _ns: fixed
 
     def encode(self, ns: int) -> bytes:
         """DIB, VIB and value as they stand in a telegram sent at `ns`."""
-        return self._head + self._characters(ns)
+        return self.head + self.characters(ns)
 
     def reading(self, ns: int, timestamp: int | None) -> ExpectedReading | None:
         """What a gateway publishes of the value of `ns`; None for a hidden record."""
@@ -311,13 +316,17 @@ class CompiledRecord:
             moment = moment.replace(hour=0, minute=0)
         return int(moment.timestamp())
 
+    def number(self, ns: int) -> int:
+        """The whole number in the register."""
+        value = self._value(ns) if self._value is not None else None
+        assert isinstance(value, int), "a register holds whole numbers"
+        return value
+
     def _number(self, ns: int) -> encoding.Scaled:
         """The number that was sent: as the register holds it, or as the float32 was rounded."""
         if self.record.coding == "real32":
-            return encoding.shortest_decimal(self._characters(ns))
-        value = self._value(ns) if self._value is not None else None
-        assert isinstance(value, int), "a register holds whole numbers"
-        return encoding.Scaled(value, 0)
+            return encoding.shortest_decimal(self.characters(ns))
+        return encoding.Scaled(self.number(ns), 0)
 
 
 def _function(coding: str, spec: Any, key: str, epoch: datetime) -> values.ValueFunction:
@@ -359,11 +368,18 @@ class PageSpec(Strict):
     records: list[Record] = Field(min_length=1)
 
 
+def lengths(pages: list[list[Record]]) -> list[int]:
+    """The characters that the records of each telegram take, at time 0."""
+    return [
+        sum(len(CompiledRecord(item, 0, "", EPOCH_MIN).encode(0)) for item in page)
+        for page in pages
+    ]
+
+
 def check_pages(pages: list[list[Record]]) -> None:
     """Refuse (ValueError) what no telegram can carry, and references that lead nowhere."""
     known = [record.id for page in pages for record in page if record.id is not None]
-    for page in pages:
-        length = sum(len(CompiledRecord(item, 0, "", EPOCH_MIN).encode(0)) for item in page)
+    for page, length in zip(pages, lengths(pages), strict=True):
         if length > PAGE_LENGTH_MAX - 1:
             msg = f"a telegram holds {PAGE_LENGTH_MAX - 1} characters of records, got {length}"
             raise ValueError(msg)
@@ -391,6 +407,7 @@ class Profile(Strict):
     status: Byte = 0
     access_number: Byte | None = None
     answer_delay_bits: Delay | None = None
+    behaviour: Behaviour | None = None
     records: list[Record] | None = Field(default=None, min_length=1)
     pages: list[PageSpec] | None = Field(default=None, min_length=1)
 
@@ -400,6 +417,8 @@ class Profile(Strict):
             msg = "want either 'records' (one telegram) or 'pages' (several)"
             raise ValueError(msg)
         check_pages(self.telegrams)
+        if self.behaviour is not None:
+            self.behaviour.check(len(self.telegrams), lengths(self.telegrams))
         return self
 
     @property

@@ -82,6 +82,21 @@ Duration = Annotated[
 ]
 
 
+def _signed_ns(value: object) -> object:
+    """A duration that may begin with a minus."""
+    if isinstance(value, str) and value.lstrip().startswith("-"):
+        return -duration_ns(value.lstrip()[1:])
+    return duration_ns(value)
+
+
+#: A duration in a document that may be negative, such as '-2 h'.
+SignedDuration = Annotated[
+    int,
+    BeforeValidator(_signed_ns),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)? ?(ns|us|ms|s|min|h|d)$"}),
+]
+
+
 def _bounds(value: object) -> object:
     """One number for a fixed start, two for one that is drawn from between them."""
     if isinstance(value, list | tuple):

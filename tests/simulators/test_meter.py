@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from simulators import frames
-from simulators.meter import EPOCH, Answer, Fault, Identity, Meter, Settings
+from simulators.faults import DropPage, Fault, Header
+from simulators.meter import EPOCH, Answer, Identity, Meter, Settings
 from simulators.profile import Expect, Record
 
 NKE, REQ0, REQ1, REQ_ANY, REQ_UD1 = 0x40, 0x5B, 0x7B, 0x4B, 0x7A
@@ -31,7 +32,7 @@ def meter(pages: int = 1, *, fault: Fault | None = None) -> Meter:
             primary_address=ADDRESS,
             telegrams=[[record(page + 1)] for page in range(pages)],
             access_number=0,
-            fault=fault or Fault(),
+            faults=[fault] if fault else [],
         ),
         key="test/1/m",
         epoch=EPOCH,
@@ -120,11 +121,11 @@ def test_primary_address_and_253_have_a_memory_each() -> None:
     subject = meter(3)
     short(subject, NKE)
     assert page_of(short(subject, REQ1)) == 1
-    subject.selected()
+    subject.selected(0)
     assert page_of(short(subject, REQ1, frames.NETWORK_LAYER)) == 1
     assert page_of(short(subject, REQ0, frames.NETWORK_LAYER)) == 2
     assert page_of(short(subject, REQ0)) == 2
-    subject.selected()
+    subject.selected(0)
     assert page_of(short(subject, REQ1, frames.NETWORK_LAYER)) == 1
 
 
@@ -178,7 +179,7 @@ def test_unknown_functions_are_ignored() -> None:
 
 def test_the_header_can_lie() -> None:
     """A header fault changes what RSP_UD shows, not what the meter is selected by."""
-    subject = meter(fault=Fault(header={"version": 0x99}))
+    subject = meter(fault=Header(version=0x99))
     telegram = short(subject, REQ1)
     assert telegram is not None
     assert telegram[13] == 0x99
@@ -187,7 +188,7 @@ def test_the_header_can_lie() -> None:
 
 def test_a_dropped_page_is_silence_and_is_told() -> None:
     """A page that is kept back is not answered so many times, and `answering` says so."""
-    subject, told = meter(3, fault=Fault(silent_pages={2: 2})), list[bool]()
+    subject, told = meter(3, fault=DropPage(page=2, times=2)), list[bool]()
     subject.on_answering = told.append
     short(subject, NKE)
     answers = [short(subject, c_field) for c_field in (REQ1, REQ0, REQ0, REQ0)]
@@ -292,7 +293,7 @@ class Pages(RuleBasedStateMachine):
 
     @rule()
     def select(self) -> None:
-        self.subject.selected()
+        self.subject.selected(0)
         self.links[frames.NETWORK_LAYER] = (False, 0, None)
 
     @precondition(lambda self: self.subject.powered)

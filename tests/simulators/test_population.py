@@ -44,7 +44,7 @@ meters:
   - {id: r, profile: gas, pages: 2}
   - {id: s, count: 200, profile: gas, primary_address: "i + 100"}
   - {id: t, records: [{dib: "01", coding: int8, value: 1, hidden: true}]}
-bauds: 2400
+baudrat: 2400
 """
 
 
@@ -62,12 +62,12 @@ def test_all_mistakes_of_a_file_are_reported_at_once_in_their_places() -> None:
         "bad.yaml:9:36: medium: Input should be less than or equal to 255",
         "bad.yaml:10:41: manufacturer: a manufacturer is three letters A-Z",
         "bad.yaml:10:65: unknown key 'verson'; did you mean 'version'?",
-        "bad.yaml:10:78: want one of dead, header, power, drop_page",
+        "bad.yaml:10:78: want one of dead, power, header",
         "bad.yaml:11:5: expect: records are counted from 0 to 4, got 9",
         "bad.yaml:12:5: pages: the profile has 1, got 2",
         "bad.yaml:13:5: primary_address: meter 199 would have 299",
         "bad.yaml:14:5: a meter with its own records wants manufacturer, version, medium",
-        "bad.yaml:15:1: unknown key 'bauds'; did you mean 'baudrate'?",
+        "bad.yaml:15:1: unknown key 'baudrat'; did you mean 'baudrate'?",
     ):
         assert any(line.startswith(start) for line in lines), (start, lines)
     assert len(lines) == 14
