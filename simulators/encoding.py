@@ -62,7 +62,8 @@ def real(value: float) -> bytes:
 def shortest_decimal(data: bytes) -> Scaled:
     """The decimal number with the fewest digits that reads back as the float32 `data` (C-59).
 
-    Whole numbers have scale 0: 230.0 is (230, 0), 230.5 is (2305, -1). `data` must be finite.
+    Digits alone count, so 230.0 is (23, 1) and 230.5 is (2305, -1): then even the largest float32
+    has an integer that fits the registers. `data` must be finite; zero is (0, 0).
     """
     value = struct.unpack("<f", data)[0]
     for digits in range(1, 10):
@@ -72,7 +73,7 @@ def shortest_decimal(data: bytes) -> Scaled:
     sign, numerals, exponent = Decimal(text).normalize().as_tuple()
     assert isinstance(exponent, int), "the float32 is finite"
     number = int("".join(map(str, numerals))) * (-1 if sign else 1)
-    return Scaled(number * 10**exponent, 0) if exponent > 0 else Scaled(number, exponent)
+    return Scaled(number, exponent) if number else Scaled(0, 0)
 
 
 def _reads_as(text: str, data: bytes) -> bool:

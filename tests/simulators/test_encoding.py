@@ -68,12 +68,20 @@ def test_the_shortest_decimal_reads_back_as_the_same_float32(value: float) -> No
     number = encoding.shortest_decimal(data)
     back = struct.pack("<f", float(Decimal(number.integer).scaleb(number.scale)))
     assert back == data or value == 0
-    assert number.scale <= 0
+    assert number.integer % 10 or number == (0, 0)
+    assert abs(number.integer) < 10**9
 
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(230.0, (230, 0)), (230.5, (2305, -1)), (0.1, (1, -1)), (-12.34, (-1234, -2)), (0.0, (0, 0))],
+    [
+        (230.0, (23, 1)),
+        (1e10, (1, 10)),
+        (230.5, (2305, -1)),
+        (0.1, (1, -1)),
+        (-12.34, (-1234, -2)),
+        (0.0, (0, 0)),
+    ],
 )
 def test_the_shortest_decimal_has_no_needless_digits(value: float, number: tuple[int, int]) -> None:
     """0.1 is one digit, although the float32 nearest to it is a long number."""
