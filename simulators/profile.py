@@ -25,6 +25,7 @@ from pydantic import (
 
 from simulators import document, encoding, names, values
 from simulators.behaviour import Behaviour
+from simulators.due_dates import YEARS_BACK_MAX, DueDate, Stored, ns_between
 from simulators.frames import LONG_OVERHEAD, manufacturer_code
 
 if TYPE_CHECKING:
@@ -255,8 +256,8 @@ class Record(Strict):
         return self.model_copy(update={"expect": self.expect.model_copy(update=changes)})
 
 
-#: The earliest moment that a two-digit year can say.
-EPOCH_MIN: Final = datetime(encoding.CENTURY, 1, 1, tzinfo=UTC)
+#: The earliest moment at which a two-digit year can say every due date that a meter remembers.
+EPOCH_MIN: Final = datetime(encoding.CENTURY + YEARS_BACK_MAX + 1, 1, 1, tzinfo=UTC)
 
 
 class CompiledRecord:
@@ -335,31 +336,94 @@ def _function(coding: str, spec: Any, key: str, epoch: datetime) -> values.Value
     if kind == "date":
         if spec == values.CLOCK:
             return values.clock(epoch)
+        if isinstance(spec, DueDate):
+            now = values.clock(epoch)
+            return lambda ns: spec.day(values.moment(now(ns)))
         return values.Fixed(values.moment(spec))
     if kind == "text":
         if not isinstance(spec, str):
             msg = f"coding text wants a text in quotes, got {spec!r}"
             raise ValueError(msg)
         return values.Fixed(spec)
-    return _number_function(coding, spec, key)
+    return _number_function(coding, spec, key, epoch)
 
 
-def _number_function(coding: str, spec: Any, key: str) -> values.ValueFunction:
+def _number_function(coding: str, spec: Any, key: str, epoch: datetime) -> values.ValueFunction:
     """A number over time, as the register of `coding` holds it: it rolls over."""
     rolled = CODINGS[coding].register
+    if isinstance(spec, Stored):
+        # Which record it means is known once all of them are: see `resolved`.
+        return values.Fixed(0)
+    if isinstance(spec, StoredRecord):
+        return spec.function(key, epoch)
     if isinstance(spec, str):
         spec = values.whole_number(spec)
     if isinstance(spec, values.Moving):
         if spec.decimals and rolled is not None:
             msg = f"'decimals' is for coding real32, not {coding}"
             raise ValueError(msg)
-        value = spec.function(key)
+        value = spec.function(key, epoch)
         return value if rolled is None else lambda ns: rolled(value(ns))
     number = Decimal(str(spec)) if isinstance(spec, float) and rolled is None else spec
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
         msg = f"coding {coding} wants a whole number, got {spec!r}"
         raise ValueError(msg)
     return values.Fixed(number)
+
+
+def _check_stored(records: list[Record]) -> None:
+    """Refuse (ValueError) a stored value of a record that is not there or holds no number."""
+    numbers = {
+        record.id
+        for record in records
+        if record.coding is not None
+        and CODINGS[record.coding].kind == "number"
+        and not isinstance(record.value, Stored)
+    }
+    for record in records:
+        if isinstance(record.value, Stored) and record.value.of not in numbers:
+            guess = document.did_you_mean(record.value.of, [name for name in numbers if name])
+            msg = f"of: no record that moves has the id {record.value.of!r}{guess}"
+            raise ValueError(msg)
+
+
+class StoredRecord(NamedTuple):
+    """A `Stored` value whose record has been found: number `index` of the read-out."""
+
+    stored: Stored
+    index: int
+    coding: str
+    value: Any
+
+    def function(self, key: str, epoch: datetime) -> values.ValueFunction:
+        """What the other record held at the due date; nothing is stored below zero."""
+        other = f"{key.rpartition('/record(')[0]}/record({self.index})"
+        held, now = _number_function(self.coding, self.value, other, epoch), values.clock(epoch)
+
+        def stored(ns: int) -> values.Value:
+            midnight = self.stored.midnight(values.moment(now(ns)))
+            value = held(ns_between(epoch, midnight))
+            assert isinstance(value, int | Decimal), "only numbers are stored"
+            # A register that would have been negative had not begun to count.
+            return max(value, type(value)(0))
+
+        return stored
+
+
+def resolved(pages: list[list[Record]]) -> list[list[Record]]:
+    """The same records, with every stored value bound to the record whose id it names."""
+    everything = [record for page in pages for record in page]
+    known = {record.id: index for index, record in enumerate(everything)}
+
+    def bound(record: Record) -> Record:
+        stored = record.value
+        if not isinstance(stored, Stored):
+            return record
+        index = known[stored.of]
+        coding, value = everything[index].coding, everything[index].value
+        return record.model_copy(update={"value": StoredRecord(stored, index, str(coding), value)})
+
+    return [[bound(record) for record in page] for page in pages]
 
 
 class PageSpec(Strict):
@@ -389,6 +453,7 @@ def check_pages(pages: list[list[Record]]) -> None:
                 guess = document.did_you_mean(source, known)
                 msg = f"timestamp_from: no record has the id {source!r}{guess}"
                 raise ValueError(msg)
+    _check_stored([record for page in pages for record in page])
     for name in set(known):
         if known.count(name) > 1:
             msg = f"the record id {name!r} is used twice"

@@ -22,8 +22,12 @@ from pydantic import (
     Field,
     Tag,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
+
+from simulators import loads
+from simulators.due_dates import DueDate, Stored
 
 NS_PER_S: Final = 1_000_000_000
 #: What a value function gives: a raw number, a real, a text, or a moment of the meter's clock.
@@ -131,7 +135,9 @@ class Moving(BaseModel):
     0 and gains `add` evenly over each `every`. A hovering value is drawn anew every `every`, evenly
     between `around - jitter` and `around + jitter`. `start` and `around` may be ``[lowest,
     highest]``: each meter then draws its own. With `decimals` the number is divided by
-    10**decimals, for the coding real32.
+    10**decimals, for the coding real32. A `load` (a name of `loads.SHAPES`) spreads what a counter
+    gains over the hours of day and week, and lets a hovering value rise and fall with them; `add`
+    and `around` are then means over a week.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -142,6 +148,15 @@ class Moving(BaseModel):
     jitter: int = Field(default=0, ge=0)
     every: Duration = Field(default=NS_PER_S, gt=0)
     decimals: int = Field(default=0, ge=0, le=9)
+    load: str | None = None
+
+    @field_validator("load")
+    @classmethod
+    def _known_load(cls, name: str | None) -> str | None:
+        if name is not None and name not in loads.SHAPES:
+            msg = f"{name!r} is no load shape (known: {', '.join(loads.SHAPES)})"
+            raise ValueError(msg)
+        return name
 
     @model_validator(mode="after")
     def _one_kind(self) -> Moving:
@@ -150,11 +165,18 @@ class Moving(BaseModel):
             raise ValueError(msg)
         return self
 
-    def function(self, key: str) -> ValueFunction:
-        """The value over time for the meter and record that `key` names."""
+    def function(self, key: str, epoch: datetime | None = None) -> ValueFunction:
+        """The value over time for the meter and record that `key` names.
+
+        `epoch` is what the meter's clock shows at time 0; a load shape without one begins on a
+        Monday at midnight.
+        """
         low, high = self.start or self.around or (0, 0)
         base = low + _mixed(_number(f"{key}/start"), 0) % (high - low + 1)
         every, decimals = self.every, self.decimals
+        if self.load is not None:
+            since = loads.since_monday_ns(epoch) if epoch is not None else 0
+            return self._loaded(base, loads.SHAPES[self.load], since, _number(key))
         if self.start is not None:
             add = self.add
             return lambda ns: _scaled(base + add * ns // every, decimals)
@@ -163,6 +185,22 @@ class Moving(BaseModel):
         spread, origin = 2 * self.jitter + 1, _number(key)
         low = base - self.jitter
         return lambda ns: _scaled(low + _mixed(origin, ns // every) % spread, decimals)
+
+    def _loaded(self, base: int, shape: loads.Shape, since: int, origin: int) -> ValueFunction:
+        """The value whose pace, or whose middle, follows `shape` from `since` in its week on."""
+        every, decimals, jitter = self.every, self.decimals, self.jitter
+        if self.start is not None:
+            add, divisor, before = self.add * loads.HOURS, shape.total * every, shape.used(since)
+            return lambda ns: _scaled(
+                base + add * (shape.used(since + ns) - before) // divisor, decimals
+            )
+
+        def hovering(ns: int) -> int | Decimal:
+            middle = base * shape.weight(since + ns) * loads.HOURS // shape.total
+            offset = _mixed(origin, ns // every) % (2 * jitter + 1) - jitter
+            return _scaled(middle + offset, decimals)
+
+        return hovering
 
 
 def _scaled(number: int, decimals: int) -> int | Decimal:
@@ -188,12 +226,20 @@ def _mixed(origin: int, step: int) -> int:
 
 def _branch(value: object) -> str:
     """The branch of `ValueSpec` that `value` belongs to."""
-    return "moving" if isinstance(value, dict | Moving) else "fixed"
+    if isinstance(value, dict):
+        if "of" in value:
+            return "stored"
+        return "due" if {"month_end", "year_end"} & value.keys() else "moving"
+    if isinstance(value, DueDate):
+        return "stored" if isinstance(value, Stored) else "due"
+    return "moving" if isinstance(value, Moving) else "fixed"
 
 
-#: A value in a document: fixed, or moving.
+#: A value in a document: fixed, moving, stored at a due date, or the due date itself.
 ValueSpec = Annotated[
     Annotated[Moving, Tag("moving")]
+    | Annotated[Stored, Tag("stored")]
+    | Annotated[DueDate, Tag("due")]
     | Annotated[Any, Tag("fixed"), WithJsonSchema({"type": ["number", "string"]})],
     Discriminator(_branch),
 ]
