@@ -21,7 +21,7 @@ from gateway.device import configuration as chip_ini
 from gateway.device import plans
 from gateway.device.appliance import Appliance
 from gateway.device.device import Wiring
-from gateway.device.link import Link
+from gateway.device.link import Echo, Link
 from gateway.device.readings import records_of
 from gateway.device.readout import ReadoutPlan, Target, read_meter, selection_mask
 from gateway.device.scan import PrimaryScan, SecondaryScan
@@ -67,6 +67,9 @@ _Bus = Annotated[
     typer.Option(
         "--bus", metavar="URL", help="/dev/ttyUSB0, socket://host:port, rfc2217://… or udp://…"
     ),
+]
+_EchoOption = Annotated[
+    Echo, typer.Option(help="Whether the converter sends back what it is given; auto finds out.")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 _Baudrate = Annotated[int, typer.Option(help="Speed of the line.")]
@@ -132,6 +135,7 @@ def run(
     ] = None,
     scan: Annotated[bool, typer.Option("--scan", help="Search the bus once at the start.")] = False,
     transport_delay: _Delay = 0,
+    echo: _EchoOption = Echo.AUTO,
 ) -> None:
     """Run the gateway on a bus until it is interrupted."""
     host, port = split_address(modbus)
@@ -141,6 +145,7 @@ def run(
         modbus_port=port,
         port_offset=port_offset,
         transport_delay_ns=transport_delay * NS_PER_MS,
+        echo=echo,
     )
     try:
         storage = FileStorage(data)
@@ -217,6 +222,7 @@ def _on_bus(
     url: str,
     configuration: Configuration,
     delay_ms: int,
+    echo: Echo,
     conversation: Callable[[Runtime, Link], Coroutine[Any, Any, Any]],
 ) -> Any:
     """Open the bus, hold one conversation on it, close it; a bus that fails ends the command."""
@@ -224,7 +230,7 @@ def _on_bus(
     async def main(rt: Runtime) -> Any:
         line = await rt.open_line(url, plans.line_format(configuration))
         try:
-            settings = plans.link_settings(configuration, delay_ms * NS_PER_MS)
+            settings = plans.link_settings(configuration, delay_ms * NS_PER_MS, echo)
             return await conversation(rt, Link(rt, line, settings))
         finally:
             with rt.shield(NS_PER_S):
@@ -264,6 +270,7 @@ def scan_bus(
     ] = False,
     mask: Annotated[str, typer.Option(help="Eight digits of the number, F for any.")] = "FFFFFFFF",
     transport_delay: _Delay = 0,
+    echo: _EchoOption = Echo.AUTO,
     as_json: _Json = False,
 ) -> None:
     """Search a bus once and list the meters found. Exit code 1 when there is none."""
@@ -291,7 +298,7 @@ def scan_bus(
         reset_mode = plans.readout_plan(configuration).reset_mode
         return await search(rt, link, plan, reset_mode).run(on_found)
 
-    report: ScanReport = _on_bus(bus, configuration, transport_delay, conversation)
+    report: ScanReport = _on_bus(bus, configuration, transport_delay, echo, conversation)
     if as_json:
         typer.echo(json.dumps(_scan_document(found, report), indent=2))
     else:
@@ -303,9 +310,16 @@ def scan_bus(
         )
     for unresolved in report.unresolved:
         number = unresolved.identification_number
-        typer.echo(f"warning: several meters share the number {number}", err=True)
+        typer.echo(f"warning: {_unresolved_text(number)}", err=True)
     if not found:
         raise typer.Exit(EXIT_BAD_NEWS)
+
+
+def _unresolved_text(number: str) -> str:
+    """Why meters under a mask were not told apart."""
+    if "F" in number:
+        return f"a meter under {number} has a digit A to E there, which was not searched for"
+    return f"several meters share the number {number}"
 
 
 def _found_line(meter: Found) -> str:
@@ -352,6 +366,7 @@ def read(
     baudrate: _Baudrate = 2400,
     pages: Annotated[int, typer.Option(help="Telegrams to read at most.")] = 10,
     transport_delay: _Delay = 0,
+    echo: _EchoOption = Echo.AUTO,
     as_json: _Json = False,
 ) -> None:
     """Read one meter and show its telegrams. Exit code 1 when it does not answer in full."""
@@ -364,7 +379,7 @@ def read(
     async def conversation(_: Runtime, link: Link) -> Any:
         return await read_meter(link, ReadoutPlan(multipage_max=pages), target)
 
-    readout = _on_bus(bus, configuration, transport_delay, conversation)
+    readout = _on_bus(bus, configuration, transport_delay, echo, conversation)
     records_of(readout.pages)
     if as_json:
         documents = [to_document(page) for page in readout.pages]
