@@ -103,6 +103,15 @@ def position(document: Any, location: Location, *, of_key: bool = False) -> tupl
     return line + 1, column + 1
 
 
+def _last_key(document: Any, location: Location) -> str:
+    """The key at the end of `location`, names of branches passed over; "" for a list's item."""
+    node, found = document, ""
+    for part in location:
+        if _has(node, part):
+            node, found = node[part], part if isinstance(part, str) else ""
+    return found
+
+
 def _has(node: Any, part: str | int) -> bool:
     """Whether `part` leads on from `node`, positions or not."""
     if isinstance(node, Mapping):
@@ -148,7 +157,7 @@ def _complaints(
         elif detail["type"] == "missing":
             message = f"key {location[-1]!r} is missing here"
         else:
-            name = location[-1] if location and isinstance(location[-1], str) else ""
+            name = _last_key(document, location)
             reason = detail["msg"].removeprefix("Value error, ")
             message = f"{name}: {reason}" if name else reason
             if detail["type"] != "value_error" and not isinstance(detail["input"], dict | list):

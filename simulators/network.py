@@ -99,7 +99,7 @@ class Network:
             meter.on_answering = partial(self._answering, meter)
             meter.on_talk = partial(self._talked, meter)
             meter.babble()
-        for change in population.changes():
+        for change in population.changes(seed=seed, scenario=scenario):
             call_at(env, change.at_ns, partial(change.apply, self.meters[change.meter]))
         for item in population.bus.faults:
             self._schedule(item)

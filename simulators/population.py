@@ -9,33 +9,32 @@ the seed and on the meter's own id, so one meter more shifts nothing.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from pydantic import (
-    BeforeValidator,
+    AfterValidator,
     Field,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from simulators import faults as kinds
+from simulators import numbering, values
 from simulators import profile as profiles
-from simulators import values
 from simulators.behaviour import Behaviour, merged
 from simulators.characters import BAUDRATES
 from simulators.document import Complaint, PopulationError, did_you_mean, position, validate
 from simulators.document import load as load_yaml
-from simulators.frames import PRIMARY_ADDRESS_MAX
 from simulators.identity import Identity
 from simulators.line_faults import BusSpec
 from simulators.meter import EPOCH, Meter, Settings
+from simulators.numbering import AddressRule, Numbering, NumberRule
 from simulators.profile import Byte, Delay, ExpectOverride, Manufacturer, Profile, Record, Strict
 
 if TYPE_CHECKING:
@@ -43,57 +42,6 @@ if TYPE_CHECKING:
 
 #: Meters that one population may have; a real bus ends at 250 (MBDOC48 p.16).
 METERS_MAX: Final = 10_000
-IDENTIFICATION_NUMBER_MAX: Final = 99_999_999
-
-_HEX_NUMBER: Final = re.compile(r"[0-9A-Fa-f]{8}")
-_PATTERN: Final = re.compile(
-    r"\s*(?:(?P<base>\d+)\s*\+\s*)?(?:(?P<step>\d+)\s*\*\s*)?i(?:\s*\+\s*(?P<after>\d+))?\s*"
-)
-_WORDS: Final = ("random", "sequential")
-
-
-def _pattern(text: str) -> tuple[int, int] | None:
-    """Base and step of ``"10000001 + 3 * i"`` or ``"i + 1"``; None if it is no such pattern."""
-    match = _PATTERN.fullmatch(text)
-    if match is None:
-        return None
-    return int(match["base"] or 0) + int(match["after"] or 0), int(match["step"] or 1)
-
-
-def _number_rule(value: object) -> object:
-    """An identification number, or a rule that gives each meter of an entry its own."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if 0 <= value <= IDENTIFICATION_NUMBER_MAX:
-            return value
-    elif isinstance(value, str):
-        if value in _WORDS or _HEX_NUMBER.fullmatch(value) or _pattern(value):
-            return value
-        if value.isascii() and value.isdigit() and len(value) < 8:
-            return value
-    msg = (
-        "want up to 8 digits (hex digits in quotes), a pattern such as '10000001 + i', "
-        f"'random' or 'sequential', got {value!r}{did_you_mean(str(value), _WORDS)}"
-    )
-    raise ValueError(msg)
-
-
-def _address_rule(value: object) -> object:
-    """A primary address, or a pattern."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if 0 <= value <= PRIMARY_ADDRESS_MAX:
-            return value
-    elif isinstance(value, str) and _pattern(value):
-        return value
-    msg = f"want 0 to {PRIMARY_ADDRESS_MAX} or a pattern such as 'i + 1', got {value!r}"
-    raise ValueError(msg)
-
-
-NumberRule = Annotated[
-    int | str, BeforeValidator(_number_rule), WithJsonSchema({"type": ["integer", "string"]})
-]
-AddressRule = Annotated[
-    int | str, BeforeValidator(_address_rule), WithJsonSchema({"type": ["integer", "string"]})
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +53,52 @@ class Change:
     apply: Callable[[Meter], None]
 
 
+def _known_profile(name: str | None, info: ValidationInfo) -> str | None:
+    """Refuse the name of a profile that is not there, or that has mistakes."""
+    if name is not None:
+        try:
+            profiles.find(name, (info.context or {}).get("folder"))
+        except KeyError as error:
+            raise ValueError(error.args[0]) from error
+    return name
+
+
+ProfileName = Annotated[str | None, AfterValidator(_known_profile)]
+
+
+class Variant(Strict):
+    """One of several kinds that the meters of an entry may be; drawn by `weight`.
+
+    What stands here goes before what the entry says.
+    """
+
+    weight: int = Field(default=1, ge=1, le=1_000_000)
+    profile: ProfileName = None
+    manufacturer: Manufacturer | None = None
+    version: Byte | None = None
+    medium: Byte | None = None
+    status: Byte | None = None
+    answer_delay_bits: Delay | None = None
+    behaviour: Behaviour | None = None
+    pages: int | None = Field(default=None, ge=1)
+
+    def changes(self) -> dict[str, Any]:
+        """The keys of an entry that are others for this kind."""
+        names = self.model_fields_set - {"weight"}
+        return {name: getattr(self, name) for name in sorted(names)}
+
+
 class Entry(Strict):
     """One meter, or `count` meters of a kind; in patterns `i` counts them from 0.
 
-    The kind is a `profile` by name, or stands here as `records`. With `count` the ids are the
-    entry's id and `i`: ``m0``, ``m1`` and so on.
+    The kind is a `profile` by name, or stands here as `records`, or is drawn for each meter from a
+    `mix`. With `count` the ids are the entry's id and `i`: ``m0``, ``m1`` and so on.
     """
 
     id: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_\-]*$")
     count: int = Field(default=1, ge=1, le=METERS_MAX)
-    profile: str | None = None
+    profile: ProfileName = None
+    mix: list[Variant] | None = Field(default=None, min_length=1)
     records: list[Record] | None = Field(default=None, min_length=1)
     identification_number: NumberRule = "random"
     manufacturer: Manufacturer | None = None
@@ -130,21 +114,18 @@ class Entry(Strict):
     expect: dict[int, ExpectOverride] = Field(default_factory=dict)
     faults: list[kinds.FaultSpec] = Field(default_factory=list)
 
-    @field_validator("profile")
-    @classmethod
-    def _known_profile(cls, name: str | None, info: ValidationInfo) -> str | None:
-        if name is not None:
-            try:
-                profiles.find(name, (info.context or {}).get("folder"))
-            except KeyError as error:
-                raise ValueError(error.args[0]) from error
-        return name
-
     @model_validator(mode="after")
     def _whole(self, info: ValidationInfo) -> Entry:
-        if (self.profile is None) == (self.records is None):
-            msg = "want either 'profile' or 'records'"
+        if self.mix is None and (self.profile is None) == (self.records is None):
+            msg = "want either 'profile' or 'records', or a 'mix' of profiles"
             raise ValueError(msg)
+        if self.mix is not None:
+            if self.records is not None:
+                msg = "a 'mix' is of profiles; 'records' cannot stand beside it"
+                raise ValueError(msg)
+            if self.profile is None and any(item.profile is None for item in self.mix):
+                msg = "mix: every item wants a 'profile' where the entry has none"
+                raise ValueError(msg)
         if self.records is not None:
             missing = [
                 name
@@ -155,12 +136,32 @@ class Entry(Strict):
                 msg = f"a meter with its own records wants {', '.join(missing)} as well"
                 raise ValueError(msg)
         folder = (info.context or {}).get("folder")
-        telegrams = self.telegrams(folder)
-        self.rules(folder).check(len(telegrams), profiles.lengths(telegrams))
-        for i in (0, self.count - 1):
-            _number_at(self.identification_number, i)
-            _address_at(self.primary_address, i)
+        for kind in self.variants():
+            telegrams = kind.telegrams(folder)
+            kind.rules(folder).check(len(telegrams), profiles.lengths(telegrams))
+        numbering.check(self.identification_number, self.primary_address, self.count)
         return self
+
+    @property
+    def kind_name(self) -> str:
+        """What kind of meter it is, for people."""
+        if self.mix is not None:
+            names = dict.fromkeys(item.profile or self.profile for item in self.mix)
+            return f"a mix of {', '.join(name for name in names if name)}"
+        return self.profile or "a meter with records of its own"
+
+    def variants(self) -> list[Entry]:
+        """The entry as each kind of its mix makes it; the entry itself where there is no mix."""
+        if self.mix is None:
+            return [self]
+        return [self.model_copy(update={"mix": None} | item.changes()) for item in self.mix]
+
+    def drawn(self, key: str) -> Entry:
+        """The entry as it is for the meter that `key` names: one kind of its mix."""
+        if self.mix is None:
+            return self
+        weights = [item.weight for item in self.mix]
+        return random.Random(f"{key}.mix").choices(self.variants(), weights)[0]
 
     def kind(self, folder: Path | None) -> Profile | None:
         """The profile that the entry names."""
@@ -199,6 +200,29 @@ class Entry(Strict):
         return [self.id] if self.count == 1 else [f"{self.id}{i}" for i in range(self.count)]
 
 
+class Assignment(Strict):
+    """A fault for meters of several entries: those that `meters` names, or a share of them.
+
+    `meters` is an id, a pattern with ``*`` and ``?``, or a list of both. Each of these meters has
+    the fault with the probability `share`, drawn by the seed and its own id.
+    """
+
+    meters: str | list[str] = "*"
+    share: float = Field(default=1.0, gt=0, le=1)
+    fault: kinds.FaultSpec
+
+    @property
+    def patterns(self) -> list[str]:
+        """Ids and patterns."""
+        return [self.meters] if isinstance(self.meters, str) else self.meters
+
+    def means(self, name: str, key: str) -> bool:
+        """Whether the meter `name`, for chance `key`, is one of them."""
+        if not any(fnmatchcase(name, pattern) for pattern in self.patterns):
+            return False
+        return self.share == 1 or random.Random(f"{key}.share").random() < self.share
+
+
 class Document(Strict):
     """A population file."""
 
@@ -207,6 +231,7 @@ class Document(Strict):
     baudrate: int | None = None
     bus: BusSpec = Field(default_factory=BusSpec)
     meters: list[Entry] = Field(min_length=1)
+    faults: list[Assignment] = Field(default_factory=list)
 
     @field_validator("baudrate")
     @classmethod
@@ -229,6 +254,7 @@ class Population:
         self.bus = content.bus
         self.source = source
         self.entries = content.meters
+        self._assignments = content.faults
         self._folder = folder
 
     def __len__(self) -> int:
@@ -239,17 +265,34 @@ class Population:
         """The ids of all meters in file order."""
         return [name for entry in self.entries for name in entry.ids()]
 
-    def changes(self) -> list[Change]:
+    def changes(self, *, seed: int | str = 1, scenario: str = "") -> list[Change]:
         """What happens to which meter when, by its faults, in the order of time.
 
         A fault without a time is no change: its meter is made with it.
         """
-        found = list[Change]()
-        for entry in self.entries:
-            for item in entry.faults:
-                for name in entry.ids():
-                    found += (Change(at, name, apply) for at, apply in _changes(item))
+        found = [
+            Change(at, member.name, apply)
+            for member in self._members(seed, scenario)
+            for item in member.entry.faults
+            for at, apply in _changes(item)
+        ]
         return sorted(found, key=lambda change: change.at_ns)
+
+    def _members(self, seed: int | str, scenario: str) -> Iterator[_Member]:
+        """Every meter to be: what of its entry is drawn is drawn, and its faults are all there."""
+        prefix = f"{scenario}/{seed}/meter"
+        for entry in self.entries:
+            for i, name in enumerate(entry.ids()):
+                key = f"{prefix}({name})"
+                found = entry.drawn(key)
+                assigned = [
+                    item.fault
+                    for number, item in enumerate(self._assignments)
+                    if item.means(name, f"{key}.fault({number})")
+                ]
+                if assigned:
+                    found = found.model_copy(update={"faults": [*found.faults, *assigned]})
+                yield _Member(name, i, found, key, f"{prefix}({entry.id})")
 
     def meters(
         self,
@@ -260,61 +303,27 @@ class Population:
         baudrate: int = 2400,
     ) -> list[Meter]:
         """New meters, in file order. `epoch` is what their clocks show at time 0."""
-        made, taken = list[Meter](), set[str]()
-        for entry in self.entries:
-            prefix = f"{scenario}/{seed}/meter"
-            for i, name in enumerate(entry.ids()):
-                key = f"{prefix}({name})"
-                number = _number(entry, i, key, f"{prefix}({entry.id})", taken)
-                taken.add(number)
-                settings = _settings(entry, i, number, self._folder)
-                made.append(Meter(name, settings, key=key, epoch=epoch, baudrate=baudrate))
+        made, given = list[Meter](), Numbering()
+        for name, i, entry, key, entry_key in self._members(seed, scenario):
+            number = given.number(entry.identification_number, i, key, entry_key)
+            address = given.address(entry.primary_address, i, key, number)
+            settings = _settings(entry, number, address, self._folder)
+            made.append(Meter(name, settings, key=key, epoch=epoch, baudrate=baudrate))
         return made
 
 
-def _number_at(rule: int | str, i: int) -> str | None:
-    """The identification number by `rule`; None where it is to be drawn."""
-    if isinstance(rule, str):
-        if rule in _WORDS:
-            return None
-        pattern = _pattern(rule)
-        if pattern is None:
-            return rule.upper().rjust(8, "0")
-        rule = pattern[0] + pattern[1] * i
-    if rule > IDENTIFICATION_NUMBER_MAX:
-        msg = f"identification_number: meter {i} would have {rule}, more than 8 digits"
-        raise ValueError(msg)
-    return f"{rule:08d}"
+class _Member(NamedTuple):
+    """One meter to be; `key` and `entry_key` name it and its entry for everything drawn."""
+
+    name: str
+    i: int
+    entry: Entry
+    key: str
+    entry_key: str
 
 
-def _address_at(rule: int | str, i: int) -> int:
-    """The primary address by `rule`."""
-    if isinstance(rule, str):
-        base, step = _pattern(rule) or (0, 0)
-        rule = base + step * i
-    if rule > PRIMARY_ADDRESS_MAX:
-        msg = f"primary_address: meter {i} would have {rule}, more than {PRIMARY_ADDRESS_MAX}"
-        raise ValueError(msg)
-    return rule
-
-
-def _number(entry: Entry, i: int, key: str, entry_key: str, taken: set[str]) -> str:
-    """The identification number of one meter; a drawn one differs from all before it."""
-    literal = _number_at(entry.identification_number, i)
-    if literal is not None:
-        return literal
-    if entry.identification_number == "sequential":
-        first = random.Random(f"{entry_key}.identification_number")
-        return f"{first.randrange(IDENTIFICATION_NUMBER_MAX + 1 - entry.count) + i:08d}"
-    rng = random.Random(f"{key}.identification_number")
-    number = f"{rng.randrange(IDENTIFICATION_NUMBER_MAX + 1):08d}"
-    while number in taken:
-        number = f"{rng.randrange(IDENTIFICATION_NUMBER_MAX + 1):08d}"
-    return number
-
-
-def _settings(entry: Entry, i: int, number: str, folder: Path | None) -> Settings:
-    """What makes meter `i` of an entry the one it is."""
+def _settings(entry: Entry, number: str, address: int, folder: Path | None) -> Settings:
+    """What makes a meter of an entry the one it is."""
     kind = entry.kind(folder)
 
     def choose(name: str, fallback: Any) -> Any:
@@ -330,7 +339,7 @@ def _settings(entry: Entry, i: int, number: str, folder: Path | None) -> Setting
     )
     return Settings(
         identity=identity,
-        primary_address=_address_at(entry.primary_address, i),
+        primary_address=address,
         telegrams=entry.telegrams(folder),
         status=choose("status", 0),
         access_number=choose("access_number", None),
@@ -368,16 +377,36 @@ def _duplicate_ids(document: Any, source: str) -> Iterator[Complaint]:
     seen: dict[str, int] = {}
     meters = document.get("meters") if isinstance(document, Mapping) else None
     for number, entry in enumerate(meters if isinstance(meters, list) else []):
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str):
-            continue
-        count = entry.get("count", 1)
-        many = range(count if isinstance(count, int) and 1 < count <= METERS_MAX else 0)
-        for name in [f"{entry['id']}{i}" for i in many] or [str(entry["id"])]:
+        for name in _raw_ids(entry):
             if seen.setdefault(name, number) != number:
                 line, column = position(document, ("meters", number, "id"))
                 message = f"id: another meter is called {name!r} already"
                 yield Complaint(source, line, column, message)
                 break
+
+
+def _meters_of_nobody(document: Any, source: str) -> Iterator[Complaint]:
+    """Assigned faults whose `meters` name none of the population."""
+    if not isinstance(document, Mapping) or not isinstance(document.get("meters"), list):
+        return
+    ids = [name for entry in document["meters"] for name in _raw_ids(entry)]
+    assignments = document.get("faults")
+    for number, item in enumerate(assignments if isinstance(assignments, list) else []):
+        wanted = item.get("meters", "*") if isinstance(item, Mapping) else "*"
+        for pattern in [wanted] if isinstance(wanted, str) else wanted:
+            if not any(fnmatchcase(name, str(pattern)) for name in ids):
+                line, column = position(document, ("faults", number, "meters"))
+                message = f"meters: no meter is called {pattern!r}{did_you_mean(pattern, ids)}"
+                yield Complaint(source, line, column, message)
+
+
+def _raw_ids(entry: Any) -> list[str]:
+    """The ids that an entry of an unchecked document would have."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str):
+        return []
+    count = entry.get("count", 1)
+    many = range(count if isinstance(count, int) and 1 < count <= METERS_MAX else 0)
+    return [f"{entry['id']}{i}" for i in many] or [str(entry["id"])]
 
 
 def parse(document: Any, *, source: str, folder: Path | None = None) -> Population:
@@ -398,7 +427,7 @@ def parse(document: Any, *, source: str, folder: Path | None = None) -> Populati
         wrapped,
         source,
         context={"folder": folder},
-        found=list(_duplicate_ids(wrapped, source)),
+        found=[*_duplicate_ids(wrapped, source), *_meters_of_nobody(wrapped, source)],
     )
     return Population(content, source, folder)
 

@@ -388,16 +388,16 @@ def _check_stored(records: list[Record]) -> None:
 
 
 class StoredRecord(NamedTuple):
-    """A `Stored` value whose record has been found: number `index` of the read-out."""
+    """A `Stored` value whose source has been found: record `number` of the read-out."""
 
     stored: Stored
-    index: int
+    number: int
     coding: str
     value: Any
 
     def function(self, key: str, epoch: datetime) -> values.ValueFunction:
         """What the other record held at the due date; nothing is stored below zero."""
-        other = f"{key.rpartition('/record(')[0]}/record({self.index})"
+        other = f"{key.rpartition('/record(')[0]}/record({self.number})"
         held, now = _number_function(self.coding, self.value, other, epoch), values.clock(epoch)
 
         def stored(ns: int) -> values.Value:

@@ -67,7 +67,7 @@ def _world(world: World) -> Iterator[str]:
     yield f"  a bus at {world.baudrate} Bd with {len(population)} meters:"
     for entry in population.entries:
         count = f"{entry.count} x " if entry.count > 1 else ""
-        yield f"    {count}{entry.id}: {entry.profile or 'a meter with records of its own'}"
+        yield f"    {count}{entry.id}: {entry.kind_name}"
     settings = ", ".join(f"{name}={value}" for name, value in world.config.items())
     yield f"  a gateway fresh from the factory{f', but with {settings}' if settings else ''}"
     for path in world.files:
