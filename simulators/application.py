@@ -68,7 +68,7 @@ class Spoilt(NamedTuple):
 Spoiler = Callable[[CompiledRecord, int, int], Spoilt | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sent:
     """The records of one telegram as they were sent, with the time that each one showed."""
 
@@ -144,6 +144,9 @@ class Application:
         #: What is sent now: the records of each telegram.
         self.pages: list[tuple[CompiledRecord, ...]] = list(self._all)
         self.frozen_ns = 0
+        self._freezes = any(record.record.frozen for page in self._all for record in page)
+        # An identity with what the header says before and behind access number and status.
+        self._framed: tuple[Identity | None, bytes, bytes] = (None, b"", b"")
         self._readout: list[commands.Command] = []
         self._mode_2 = behaviour.mode == 2
         self._ci_field = _CI_FIELDS[behaviour.structure] | (_MODE_2 if self._mode_2 else 0)
@@ -197,11 +200,14 @@ class Application:
 
     def body(self, number: int, sent: Sent, *, more: bool) -> bytes:
         """The records of telegram `number` (from 0) as characters."""
-        if not sent.spoilt and not self._mode_2:
-            moment = sent.moment
-            body = b"".join(record.encode(moment.of(record)) for record in sent.records)
+        moment = sent.moment
+        if sent.spoilt or self._mode_2:
+            body = b"".join([self._record(record, sent) for record in sent.records])
+        elif self._freezes or moment.clock_ns != moment.value_ns:
+            body = b"".join([record.encode(moment.of(record)) for record in sent.records])
         else:
-            body = b"".join(self._record(record, sent) for record in sent.records)
+            ns = moment.value_ns
+            body = b"".join([record.encode(ns) for record in sent.records])
         if more and self._behaviour.more != "none":
             return body + MORE_RECORDS_FOLLOW
         if self._behaviour.more == "dfc" and number:
@@ -237,25 +243,25 @@ class Application:
 
     def header(self, identity: Identity, access_number: int, status: int) -> bytes:
         """The characters between the CI field and the records."""
+        if self._behaviour.structure == "no header":
+            return b""
+        if identity is not self._framed[0]:
+            self._framed = (identity, *self._frame_of(identity))
+        _, before, after = self._framed
+        return before + bytes((access_number, status)) + after
+
+    def _frame_of(self, identity: Identity) -> tuple[bytes, bytes]:
+        """What stands before and behind access number and status."""
         behaviour = self._behaviour
         structure, order = behaviour.structure, -1 if self._mode_2 else 1
-        if structure == "no header":
-            return b""
-        counted = bytes((access_number, status))
-        if structure == "short header":
-            return counted + behaviour.configuration[::order]
-        address = identity.to_bytes()
+        address, configuration = identity.to_bytes(), behaviour.configuration[::order]
         number = address[:4][::order]
         if structure == "fixed":
             # Medium and unit stand least significant first in both modes (MBDOC48 p.74).
-            return number + counted + behaviour.medium_unit
-        return (
-            number
-            + address[4:6][::order]
-            + address[6:]
-            + counted
-            + behaviour.configuration[::order]
-        )
+            return number, behaviour.medium_unit
+        if structure == "short header":
+            return b"", configuration
+        return number + address[4:6][::order] + address[6:], configuration
 
     def rsp_ud(self, a_field: int, data: bytes, *, acd: bool, dfc: bool) -> bytes:
         """The frame; `data` is header and body."""

@@ -355,7 +355,7 @@ class Meter:
     def _finished(self, answer: Answer, spoken: Format) -> Answer | None:
         """What goes onto the line, in the format of before, with what the faults make of it."""
         if not self.faults:
-            return answer._replace(format=spoken)
+            return Answer(answer.data, answer.pages, spoken)
         faults = self.faults
         if faults.strikes(kinds.Silent):
             self._set_answering(False)

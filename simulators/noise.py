@@ -56,6 +56,8 @@ class Noise:
 
     def disturb(self, transmission: Transmission) -> None:
         """Turn round the bits of a transmission that its surroundings hit."""
+        if not self.error_rate and self.bursts is None:
+            return
         bit = transmission.format.bit_ticks
         count = (transmission.end - transmission.start) // bit
         key = f"{self.key}/noise/{transmission.sender}/{transmission.start}"

@@ -7,6 +7,7 @@ bus that has a limit, are the bits looked at.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +55,8 @@ class Supply:
         self._meters = meters
         self._observe = observe
         self._settling = False
+        # The least bus current at which some meter browns out.
+        self._weakest_ma = math.inf
         self._told: tuple[float, float] | None = None
         self._browned: dict[str, bool] = {}
         self._watch = 0
@@ -74,6 +77,7 @@ class Supply:
         unit_loads = sum(load.unit_loads for load in loads)
         mark_ma = round(sum(load.mark_ma for load in loads) + self.leak_ma, 3)
         self.mark_ma = mark_ma
+        self._weakest_ma = min((load.brown_out_ma for load in loads), default=math.inf)
         if self._told != (unit_loads, mark_ma):
             self._told = (unit_loads, mark_ma)
             most = self.model.unit_loads
@@ -129,8 +133,8 @@ class Supply:
     def examine(self) -> None:
         """Slaves are going to talk: see whether their currents together do anything."""
         model = self.model
-        weakest = min((meter.load.brown_out_ma for meter in self._meters.values()), default=0.0)
-        if not model.limited and weakest == float("inf"):
+        weakest = self._weakest_ma
+        if not model.limited and weakest == math.inf:
             return
         underway = self._bus.underway()
         most = sum(self._space_ma(item.sender) for item in underway)
