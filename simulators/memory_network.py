@@ -17,6 +17,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from simulators.memory_datagrams import MemoryDatagrams
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
@@ -309,6 +311,8 @@ class MemoryNetwork:
         self._listening: dict[Address, SimServer | Listener] = {}
         self._connections = 0
         self._next_port = EPHEMERAL_PORT_MIN
+        #: Sockets for datagrams; their ports are not those of connections.
+        self.datagrams = MemoryDatagrams(runtime, self._take_port)
 
     def serve(self, address: Address, sessions: Callable[[Address, int], Any]) -> SimServer:
         """Listen with session objects; OSError (EADDRINUSE) naming the address."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     import simpy
 
+    from simulators.memory_datagrams import DatagramSocket
+
 T = TypeVar("T")
 
 #: SimPy's priorities: ordinary events, and behind them the deadlines of their instant.
@@ -455,6 +457,14 @@ class SimRuntime:
     ) -> SimServer:
         """Listen inside the simulation; OSError when the address is taken."""
         return self._network.serve(address, sessions)
+
+    async def serve_datagram(
+        self,
+        address: tuple[str, int],
+        received: Callable[[tuple[str, int], bytes, int], bytes | None],
+    ) -> DatagramSocket:
+        """Answer datagrams inside the simulation; OSError when the address is taken."""
+        return self._network.datagrams.bind(address, received)
 
     @property
     def storage(self) -> MemoryStorage:

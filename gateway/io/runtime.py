@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from gateway.io import lines, servers
+from gateway.io import datagrams, lines, servers
 from gateway.runtime.aio import AioEngine, Clock
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gateway.runtime.kernel import Event, Lock, Nursery, Queue, Scope
     from gateway.runtime.port import (
+        DatagramHandler,
         EventValue,
         Line,
         LineFormat,
@@ -172,6 +173,10 @@ class AioRuntime:
     async def serve_stream(self, address: tuple[str, int], sessions: SessionFactory) -> Server:
         """Listen on TCP; raises OSError, naming the address, when it cannot be bound."""
         return await servers.serve(self.engine, address, sessions)
+
+    async def serve_datagram(self, address: tuple[str, int], received: DatagramHandler) -> Server:
+        """Listen on UDP; raises OSError, naming the address, when it cannot be bound."""
+        return await datagrams.serve(self.engine, address, received)
 
     @property
     def storage(self) -> Storage:

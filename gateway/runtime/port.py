@@ -317,6 +317,10 @@ class Server(Protocol):
 #: ``(peer, now) -> session``; None refuses the peer: the connection is closed without a byte.
 SessionFactory = Callable[[tuple[str, int], int], "StreamSession | None"]
 
+#: ``(peer, data, now) -> answer``: one datagram in, at most one out; None answers nothing. Pure, as
+#: a `StreamSession` is; whatever it raises is a fault of ours and stops the run.
+DatagramHandler = Callable[[tuple[str, int], bytes, int], "bytes | None"]
+
 
 # --- Storage ----------------------------------------------------------------------------------
 
@@ -429,6 +433,10 @@ class Runtime(Protocol):
 
     async def serve_stream(self, address: tuple[str, int], sessions: SessionFactory) -> Server:
         """Listen on TCP; raises OSError, naming the address, when it cannot be bound."""
+        ...
+
+    async def serve_datagram(self, address: tuple[str, int], received: DatagramHandler) -> Server:
+        """Listen on UDP; raises OSError, naming the address, when it cannot be bound."""
         ...
 
     @property
