@@ -42,6 +42,8 @@ def served(meters: Population, seed: int) -> Comparison:
     epoch = datetime.fromtimestamp(UNIX_TIME_AT_START, UTC)
     network = Network(env, meters, seed=seed, baudrate=9600, epoch=epoch)
     chip_ini = FACTORY_CHIP_INI.replace("METER_MAXVALUECOUNT=25\n", SETTINGS)
+    # No limit: a street of 250 meters is read as well as a basement of 12.
+    chip_ini = chip_ini.replace("METER_MAXDEVICECOUNT=80\n", "METER_MAXDEVICECOUNT=0\n")
     rt = simulated_runtime(
         env,
         seed=seed,
