@@ -130,7 +130,10 @@ class Network:
     def _schedule(self, item: LineFaultItem) -> None:
         """A fault of the line that the population has."""
         assert item.chosen is not None, "checked when it was read"
-        call_at(self.env, item.at, partial(self._switch, item.chosen))
+        if item.at:
+            call_at(self.env, item.at, partial(self._switch, item.chosen))
+        else:
+            self._switch(item.chosen)
         if item.until is not None:
             call_at(self.env, item.until, partial(self._switch, type(item.chosen)))
 
