@@ -74,8 +74,8 @@ def spread(figures: Sequence[float]) -> str:
 
 
 def short(figure: float) -> str:
-    """A figure to three digits, thousands and millions as k and M."""
-    for limit, suffix in ((1e6, "M"), (1e3, "k")):
+    """A figure to three digits, with k, M, G or T for the thousands."""
+    for limit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(figure) >= limit:
             return f"{figure / limit:.3g} {suffix}"
     return f"{figure:.3g}"

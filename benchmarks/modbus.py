@@ -207,6 +207,7 @@ def _compared(
     load: Load, ours: Sequence[Sample], peer: str, theirs: Sequence[Sample], goal: float | None
 ) -> Row:
     by = ratio([one.per_second for one in ours], [one.per_second for one in theirs])
+    cpu = median(one.cpu_us for one in theirs) / median(one.cpu_us for one in ours)
     note = f"client {median(one.client_share for one in ours):.0%} of its core"
     spoilt = sum(one.wrong + one.lost for one in theirs)
     if spoilt:
@@ -220,7 +221,7 @@ def _compared(
         _load_text(load),
         _told(ours),
         f"{peer} {_told(theirs)}",
-        f"{by} ×",
+        f"{by} ×, by CPU {cpu:.2f} ×",
         "" if goal is None else f"≥ {goal} × {peer}",
         reached,
         note,
@@ -231,6 +232,7 @@ def _compared(
             "peer_cpu_us": median(one.cpu_us for one in theirs),
             "ours_p99_us": median(one.p99_us for one in ours),
             "ratio": by.median,
+            "ratio_by_cpu": cpu,
         },
     )
 

@@ -28,9 +28,9 @@ BAUDRATE: Final = 2400
 ANSWER_LENGTH: Final = 100
 ANSWER_DELAY_BITS: Final = (11.0, 229.0)
 #: Populations drawn for each line.
-DRAWS: Final = 20
+DRAWS: Final = 10
 #: Large buses are drawn less often: their figures hardly differ.
-DRAWS_LARGE: Final = 6
+DRAWS_LARGE: Final = 5
 DRAWS_QUICK: Final = 1
 
 GOAL_LIBMBUS: Final = 0.42
