@@ -14,6 +14,7 @@ what was not is an assumption and said to be one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -35,6 +36,7 @@ SPACE_V_MIN: Final = 12.0
 LINE_OHM_MAX: Final = 29.0
 
 _NS_PER_S: Final = 1_000_000_000
+_MA_PER_A: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ class Load(NamedTuple):
     @property
     def brown_out_ma(self) -> float:
         """The bus current at which the voltage at this meter falls below what it needs."""
-        return (SPACE_V - SPACE_V_MIN) / self.line_ohm if self.line_ohm else float("inf")
+        if not self.line_ohm:
+            return math.inf
+        return (SPACE_V - SPACE_V_MIN) / self.line_ohm * _MA_PER_A
 
 
 class Moment(NamedTuple):

@@ -59,6 +59,8 @@ class Supply:
         self._weakest_ma = math.inf
         self._told: tuple[float, float] | None = None
         self._browned: dict[str, bool] = {}
+        # Until when (ns) a meter restarts that a collision left without voltage.
+        self._sagged: dict[str, int] = {}
         self._watch = 0
         self._reported_until = 0
         self.changed()
@@ -109,6 +111,7 @@ class Supply:
             return
         self.overloaded = False
         self._browned.clear()
+        self._sagged.clear()
         for meter in self._meters.values():
             meter.supply(True)
         self._bus.fail(None)
@@ -118,8 +121,9 @@ class Supply:
         """Meters whose voltage is too low for good, or high enough again."""
         if self.overloaded:
             return
+        now = now_ns(self._bus.env)
         for meter in self._meters.values():
-            low = mark_ma >= meter.load.brown_out_ma
+            low = mark_ma >= meter.load.brown_out_ma or self._sagged.get(meter.id, 0) > now
             if low != self._browned.get(meter.id, False):
                 self._brown_out(meter, low, mark_ma)
 
@@ -197,6 +201,7 @@ class Supply:
         current_ma = self.mark_ma + space_ma
         for meter in self._meters.values():
             if current_ma >= meter.load.brown_out_ma and not self._browned.get(meter.id, False):
-                self._brown_out(meter, True, current_ma)
                 at_ns = now_ns(self._bus.env) + self.model.recovery_ns
+                self._sagged[meter.id] = at_ns
+                self._brown_out(meter, True, current_ma)
                 call_at(self._bus.env, at_ns, self.changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,9 +164,8 @@ def paged(name: str, parameters: dict[str, Any] | bool, tmp_path: Any, count: in
     lines = ["profile: paged", "title: t", "manufacturer: LUG", "version: 2", "medium: 4", "pages:"]
     for page in range(1, count + 1):
         expect = "{value_type: Energy, unit: Wh}"
-        lines += [
-            f'  - records: [{{dib: "01", vib: "03", coding: int8, value: {page}, expect: {expect}}}]'
-        ]
+        one = f'{{dib: "01", vib: "03", coding: int8, value: {page}, expect: {expect}}}'
+        lines.append(f"  - records: [{one}]")
     (tmp_path / "paged.yaml").write_text("\n".join(lines), encoding="utf-8")
     subject = meter(profile="paged", faults=[{name: parameters}])
     del subject["records"]
@@ -388,8 +388,7 @@ def test_load() -> None:
 
 def test_every_fault_has_a_name_a_test_and_a_limit() -> None:
     """The table is complete, each docstring says how real the fault is, each is tested here."""
-    with open(__file__, encoding="utf-8") as file:
-        tested = file.read()
+    tested = Path(__file__).read_text(encoding="utf-8")
     for name, kind in faults.FAULTS.items():
         assert "Realism" in (kind.__doc__ or ""), name
         assert f'"{name}"' in tested, name
