@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import signal
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations while it runs
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -16,6 +18,8 @@ from reports import html, junit
 from reports.record import portable_command
 from reports.verdict import Verdict
 from scenarios.checks import gateway
+from scenarios.checks.client import run as client
+from scenarios.checks.client.decoded import ValuesError
 from scenarios.checks.conformance.judgement import Claims, Profile
 from scenarios.checks.conformance.run import UnreachableError
 from scenarios.checks.expectation import ExpectedMeter
@@ -24,6 +28,7 @@ from scenarios.run import tool_version
 from simulators import population as populations
 from simulators.document import PopulationError
 from simulators.modbus import layout, tables
+from simulators.modbus.watch.server import Misbehaviour
 from simulators.modbus.wire import SILENCE_S, Limits, Transport
 
 if TYPE_CHECKING:
@@ -136,6 +141,80 @@ def check_gateway(
     raise typer.Exit(result.record.exit_code)
 
 
+@app.command("client")
+def check_client(
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where the client is to connect; port 0: any.")
+    ],
+    seconds: Annotated[
+        float, typer.Option(metavar="S", min=0.5, max=86_400, help="How long to watch.")
+    ] = 60.0,
+    connections: Annotated[
+        int, typer.Option(min=1, max=80, help="Connections that are served at a time.")
+    ] = 5,
+    delay: Annotated[
+        float, typer.Option(metavar="S", min=0, max=5, help="How long every answer takes.")
+    ] = 0.01,
+    misbehave: Annotated[
+        list[Misbehaviour] | None,
+        typer.Option(help="Go wrong on purpose, to see how the client copes; may be repeated."),
+    ] = None,
+    values: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON that the client writes: what it decoded."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write result.json, HTML and JUnit there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result for scripts.")] = False,
+) -> None:
+    """Be the gateway for somebody's Modbus client, and say what it does wrong.
+
+    Serves a small register map whose values move (entries at 0, 10, 20 … 60) and ends after the
+    time or with Ctrl-C. Exit code 0: nothing wrong; 1: errors; 3: nobody came.
+    """
+    host, port = host_and_port(listen, default_port=None)
+    settings = client.Settings(
+        host, port, seconds, connections, delay, frozenset(misbehave or ()), values
+    )
+    console = Console(stderr=as_json)
+
+    def listening(address: tuple[str, int]) -> None:
+        console.print(f"listening on {address[0]}:{address[1]} for {seconds:g} s", soft_wrap=True)
+
+    try:
+        record = asyncio.run(_watched(settings, listening))
+    except (OSError, ValuesError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_USAGE if isinstance(error, ValuesError) else EXIT_ERROR) from None
+    paths = _write(record, report)
+    if as_json:
+        typer.echo(json.dumps(_summary(record, paths), indent=2))
+    else:
+        for case in record.cases:
+            _say_case(console, case)
+        style = _STYLES.get(record.verdict, "bold yellow")
+        told = f"  {record.run.facts['requests']} requests watched"
+        console.print(Text.assemble((record.verdict.value, style), told), soft_wrap=True)
+        if paths:
+            console.print(Text(f"report: {paths['report.html']}"), soft_wrap=True)
+    raise typer.Exit(record.exit_code)
+
+
+async def _watched(
+    settings: client.Settings, listening: Callable[[tuple[str, int]], None]
+) -> RunRecord:
+    """Watch until the time is over or Ctrl-C, which ends the watch and not the judging."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError, RuntimeError):
+        loop.add_signal_handler(signal.SIGINT, stop.set)
+    command = portable_command(["meterbench", *sys.argv[1:]])
+    return await client.watch(
+        settings, tool_version=tool_version(), command=command, listening=listening, stop=stop
+    )
+
+
 def _run(
     settings: gateway.Settings, progress: Callable[[Check, Case | None], None]
 ) -> gateway.Result:
@@ -175,7 +254,7 @@ def _progress(console: Console, *, quiet: bool) -> Callable[[Check, Case | None]
             return
         if case is None:
             if console.is_terminal:
-                console.print(Text(f"{check.id:8} …", style="dim"), end="\r", soft_wrap=True)
+                console.print(Text(f"{check.id:22} …", style="dim"), end="\r", soft_wrap=True)
             return
         _say_case(console, case)
 
@@ -184,14 +263,15 @@ def _progress(console: Console, *, quiet: bool) -> Callable[[Check, Case | None]
 
 def _say_case(console: Console, case: Case) -> None:
     style = _STYLES.get(case.verdict, "bold yellow")
-    line = Text.assemble(f"{case.id:8} ", (f"{case.verdict.value:14}", style), f" {case.title}")
+    line = Text.assemble(f"{case.id:22} ", (f"{case.verdict.value:14}", style), f" {case.title}")
     console.print(line, soft_wrap=True)
     for measurement in case.measurements:
         text = f"{measurement.name}: {measurement.value:g} {measurement.unit}".rstrip()
-        console.print(Text(f"         {text}", style="dim"), soft_wrap=True)
-    if case.verdict > Verdict.PASS or case.verdict is Verdict.NOT_APPLICABLE:
-        for finding in case.reason.splitlines():
-            console.print(Text(f"         {finding}", style=style), soft_wrap=True)
+        console.print(Text(f"    {text}", style="dim"), soft_wrap=True)
+    # The reason of a pass is advice.
+    tone = "yellow" if case.verdict is Verdict.PASS else style
+    for finding in case.reason.splitlines():
+        console.print(Text(f"    {finding}", style=tone), soft_wrap=True)
 
 
 def _write(record: RunRecord, folder: Path | None) -> dict[str, Path]:
@@ -223,14 +303,21 @@ def _findings(record: RunRecord) -> list[str]:
 
 
 def _document(result: gateway.Result, paths: dict[str, Path]) -> dict[str, Any]:
-    """The document of ``--json``."""
-    record = result.record
+    """The document of ``check gateway --json``."""
     return {
-        "verdict": record.verdict.value,
-        "counts": {verdict.value: count for verdict, count in record.counts().items()},
+        **_summary(result.record, paths),
         "word_order": result.word_order.name if result.word_order else None,
         "requests": result.requests,
         "connections": result.connections,
+        "meters": [_meter(group) for group in _groups(result)],
+    }
+
+
+def _summary(record: RunRecord, paths: dict[str, Path]) -> dict[str, Any]:
+    """What the documents of both commands have in common."""
+    return {
+        "verdict": record.verdict.value,
+        "counts": {verdict.value: count for verdict, count in record.counts().items()},
         "checks": [
             {
                 "id": case.id,
@@ -242,7 +329,6 @@ def _document(result: gateway.Result, paths: dict[str, Path]) -> dict[str, Any]:
             for case in record.cases
         ],
         "not_verified": [row.id for row in record.not_verified],
-        "meters": [_meter(group) for group in _groups(result)],
         "findings": _findings(record),
         "report": str(paths["report.html"]) if paths else None,
     }

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _RECEIVE_SIZE: Final = 65_536
 #: Datagrams that may wait to be looked at; more are dropped, as a socket would.
 _DATAGRAMS_MAX: Final = 1_024
+#: Pause before a datagram: servers limit what one source is answered.
+UDP_PAUSE_S: Final = 0.0015
 #: How long nothing must come before it counts as silence.
 SILENCE_S: Final = 0.4
 #: How long a server may take to notice that connections were closed.
@@ -418,8 +420,13 @@ class Prober:
         """
         self.count()
         if self._main is None:
+            if self._unsettled:
+                self._unsettled = False
+                await asyncio.sleep(SETTLE_S)
             self._main = await self.connect()
         link = self._main
+        if self.transport is Transport.UDP:
+            await asyncio.sleep(UDP_PAUSE_S)
         step = await link.exchange(label, data, expect=expect, wait_s=wait_s)
         if len(step.adus) != expect or len(step.messages) != expect or step.end is not End.OPEN:
             self.hang_up(link)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scenarios.checks.conformance.judgement import (
     OURS,
@@ -24,6 +24,9 @@ from simulators.modbus.wire import End
 
 if TYPE_CHECKING:
     from simulators.modbus.wire import Observation, Step
+
+#: Serial number, manufacturer, version and medium of a meter entry (manual 6.2).
+IDENTITY_BYTES: Final = 8
 
 
 def transaction_echoed(observation: Observation, _claims: Claims) -> Judgement:
@@ -119,9 +122,9 @@ def zero_is_no_broadcast(observation: Observation, _claims: Claims) -> Judgement
 
 
 def _images(observation: Observation) -> dict[int, bytes]:
-    """The entry registers of every unit that serves any."""
+    """Who is at register 10 of every unit that serves it: what of an entry never moves."""
     return {
-        step.sent[6]: step.only.pdu
+        step.sent[6]: step.only.pdu[: 2 + IDENTITY_BYTES]
         for step in observation.labelled("entry")
         if step.only is not None and normal(step) is None
     }

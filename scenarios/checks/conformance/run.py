@@ -109,7 +109,7 @@ def _text(error: OSError) -> str:
 def _case(check: Check, judgement: Judgement, steps: Sequence[Step]) -> Case:
     return Case(
         id=check.id,
-        title=f"{check.check}: {check.expected}",
+        title=f"{check.check}: {check.expected}".replace("`", ""),
         requirements=(check.id, *check.requirements),
         verdict=judgement.verdict,
         reason=judgement.reason,

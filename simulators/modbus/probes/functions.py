@@ -26,6 +26,8 @@ REGISTER_COUNT: Final = 65536
 COMPARED_REGISTERS: Final = 10
 #: How often the moving registers are read at most.
 MOVING_READS_MAX: Final = 4000
+#: Moves that are enough to tell.
+MOVES_WANTED: Final = 300
 
 
 async def quantities(prober: Prober) -> Observation:
@@ -95,6 +97,8 @@ async def moving(prober: Prober, addresses: tuple[int, ...], watch_s: float) -> 
     reads = 0
     deadline = time.monotonic() + watch_s
     while addresses and time.monotonic() < deadline and reads < MOVING_READS_MAX:
+        if len(steps) - len(addresses) >= MOVES_WANTED:
+            break
         for address in addresses:
             reads += 1
             step = await prober.ask(f"entry {address}", prober.read(10, address))
