@@ -1,10 +1,13 @@
-"""Places where a master in the real world reaches a simulated bus: ``pty:PATH``, ``tcp:HOST:PORT``.
+"""Places where a master in the real world reaches a simulated bus: PTY, TCP, UDP and RFC 2217.
 
 Each behaves like a converter on a serial line: one master at a time, characters no earlier than
 the wire would deliver them, nothing kept for a master that has gone. A client that vanishes,
 closes one direction only or does not read is an ordinary day; the endpoint is ready for the next.
 A pseudo-terminal is no serial line: it has no pace, no parity and no modem lines of its own, so
-pace and parity are those of the simulated line behind it.
+pace and parity are those of the simulated line behind it. RFC 2217 can carry a rate and errors: a
+master that sets another rate than the meters' is heard as noise, as on the wire. Several endpoints
+may be open at once; what their masters send is put on the bus one behind the other, and all of them
+hear the answers.
 """
 
 from __future__ import annotations
@@ -16,11 +19,18 @@ import tty
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from simulators.com_port import ComPort
+from simulators.datagrams import UdpEndpoint
 from simulators.frames import FRAME_LENGTH_MAX
 from simulators.realtime import HOST_PAUSE_NS, Master, RealTime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from simulators.characters import Fault
     from simulators.network import Network
+
+    Faults = Sequence[tuple[int, Fault]]
 
 #: Bytes that wait for a master that does not read; more are lost, as in a converter's buffer.
 UNREAD_BYTES_MAX: Final = 65_536
@@ -33,7 +43,10 @@ ANSWER_EXTRA_S: Final = 0.05
 #: How long a second master waits at the door before it is turned away.
 DOOR_S: Final = 0.02
 
-_KINDS: Final = "pty:PATH or tcp:HOST:PORT"
+#: Length of a break that a master asks for by RFC 2217: that of a collision (MBDOC48 p.56).
+BREAK_NS: Final = 50_000_000
+
+_KINDS: Final = "pty:PATH, tcp:HOST:PORT, udp:HOST:PORT or rfc2217:HOST:PORT"
 
 
 class EndpointError(OSError):
@@ -54,22 +67,31 @@ class Endpoint(Protocol):
 
 
 async def serve(network: Network, where: str, *, speed: float = 1.0) -> Endpoint:
-    """Open `network` to masters at `where`: ``pty:PATH`` or ``tcp:HOST:PORT`` (port 0: any free).
+    """Open `network` to masters at `where`: ``pty:PATH``, or ``tcp:``, ``udp:``, ``rfc2217:``.
+
+    The last three are followed by HOST:PORT, with port 0 for any that is free.
 
     The first endpoint of a network makes it follow the running loop, `speed` times as fast; all
     endpoints of one network share that clock. Raises EndpointError, and ValueError for a `where`
     that is none or a speed other than that of the endpoints before.
     """
     kind, _, place = where.partition(":")
-    if kind not in {"pty", "tcp"} or not place:
+    if kind not in {"pty", "tcp", "udp", "rfc2217"} or not place:
         msg = f"want {_KINDS}, got {where!r}"
         raise ValueError(msg)
+    address = _host_port(where, place) if kind != "pty" else ("", 0)
     clock = _clock(network, speed)
     endpoint: Endpoint
     if kind == "pty":
         endpoint = PtyEndpoint(network, clock, Path(place))
+    elif kind == "udp":
+        try:
+            endpoint = await UdpEndpoint.open(network, clock, *address)
+        except OSError as error:
+            msg = f"cannot listen on {where}: {error.strerror or error}"
+            raise EndpointError(msg) from error
     else:
-        endpoint = await TcpEndpoint.open(network, clock, *_host_port(where, place))
+        endpoint = await TcpEndpoint.open(network, clock, kind, *address)
     clock.arm()
     return endpoint
 
@@ -89,40 +111,49 @@ def _host_port(where: str, place: str) -> tuple[str, int]:
     """Host and port of ``HOST:PORT`` or ``[HOST]:PORT``."""
     host, _, port = place.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        msg = f"want tcp:HOST:PORT with a port from 0 to 65535, got {where!r}"
+        kind = where.partition(":")[0]
+        msg = f"want {kind}:HOST:PORT with a port from 0 to 65535, got {where!r}"
         raise ValueError(msg)
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 class TcpEndpoint:
-    """A TCP server with one master at a time; a second one is closed without a byte."""
+    """A TCP server with one master at a time; a second one is closed without a byte.
 
-    def __init__(self, network: Network, clock: RealTime) -> None:
+    `kind` is "tcp" for plain bytes or "rfc2217" for COM port control over Telnet.
+    """
+
+    def __init__(self, network: Network, clock: RealTime, kind: str) -> None:
         self._network = network
         self._clock = clock
+        self._kind = kind
         self._server: asyncio.Server | None = None
         self._connected: _TcpMaster | None = None
         #: Connections turned away because there was a master already.
         self.refused = 0
 
     @classmethod
-    async def open(cls, network: Network, clock: RealTime, host: str, port: int) -> TcpEndpoint:
+    async def open(
+        cls, network: Network, clock: RealTime, kind: str, host: str, port: int
+    ) -> TcpEndpoint:
         """Listen; EndpointError where that is impossible."""
-        endpoint = cls(network, clock)
+        endpoint = cls(network, clock, kind)
         loop = asyncio.get_running_loop()
+        connection: Callable[[TcpEndpoint], _TcpMaster]
+        connection = _TcpMaster if kind == "tcp" else _Rfc2217Master
         try:
-            endpoint._server = await loop.create_server(lambda: _TcpMaster(endpoint), host, port)
+            endpoint._server = await loop.create_server(lambda: connection(endpoint), host, port)
         except OSError as error:
-            msg = f"cannot listen on tcp:{host}:{port}: {error.strerror or error}"
+            msg = f"cannot listen on {kind}:{host}:{port}: {error.strerror or error}"
             raise EndpointError(msg) from error
         return endpoint
 
     @property
     def where(self) -> str:
-        """``tcp:HOST:PORT`` as bound."""
+        """``tcp:HOST:PORT`` or ``rfc2217:HOST:PORT`` as bound."""
         assert self._server is not None, "open has made the server"
         host, port = self._server.sockets[0].getsockname()[:2]
-        return f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
+        return f"{self._kind}:[{host}]:{port}" if ":" in host else f"{self._kind}:{host}:{port}"
 
     async def close(self) -> None:
         """Stop listening and hang up."""
@@ -205,8 +236,13 @@ class _TcpMaster(asyncio.Protocol):
             self._master = None
         self._endpoint.gone(self)
 
-    def deliver(self, data: bytes) -> None:
-        """Pass characters on; a master that does not read loses them."""
+    def deliver(self, data: bytes, faults: Faults) -> None:
+        """Pass characters on, without their faults, which plain bytes cannot carry."""
+        del faults
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        """Send bytes; a master that does not read loses them."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -217,6 +253,33 @@ class _TcpMaster(asyncio.Protocol):
         """Close the connection."""
         if self._transport is not None:
             self._transport.close()
+
+
+class _Rfc2217Master(_TcpMaster):
+    """One connection that speaks RFC 2217: settings reach the line, errors reach the master."""
+
+    def __init__(self, endpoint: TcpEndpoint) -> None:
+        super().__init__(endpoint)
+        self._port: ComPort | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._master is None:
+            return
+        if self._port is None:
+            self._port = ComPort(self._master.format)
+        for item in self._port.receive(data):
+            if item.form is not None:
+                self._master.set_format(item.form)
+            if item.is_break:
+                self._master.hold(BREAK_NS)
+            if item.data:
+                self._master.send(item.data)
+        if answer := self._port.answer():
+            self._write(answer)
+
+    def deliver(self, data: bytes, faults: Faults) -> None:
+        if self._port is not None:
+            self._write(self._port.carry(data, faults))
 
 
 def _keep_alive(connection: socket.socket) -> None:
@@ -278,7 +341,7 @@ class PtyEndpoint:
         if data:
             self._master.send(data)
 
-    def _deliver(self, data: bytes) -> None:
+    def _deliver(self, data: bytes, _faults: Faults) -> None:
         """Pass characters on; where nobody reads, the terminal's buffer fills and they are lost."""
         try:
             os.write(self._controller, data)

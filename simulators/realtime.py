@@ -8,16 +8,15 @@ the moment at which it came. `speed` turns one second of the loop into so many s
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from simulators.characters import to_ticks
+from simulators.characters import Fault, Format, to_ticks
 from simulators.converter import State
 from simulators.line import call_at, now_ns
 from simulators.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import simpy
 
     from simulators.characters import Transmission
@@ -31,6 +30,9 @@ PORTION_NS: Final = 2_000_000
 
 #: Pauses inside a frame that the host may cause between two writes of one master, in real time.
 HOST_PAUSE_NS: Final = 50_000_000
+
+#: Called with characters that are complete, and the faults among them by their index.
+Deliver = Callable[[bytes, Sequence[tuple[int, Fault]]], None]
 
 #: Characters that may wait to be sent, as in the buffer of a converter; more are lost.
 SEND_BACKLOG_MAX: Final = 4096
@@ -83,15 +85,17 @@ class RealTime:
 class Master:
     """One master outside: its characters go onto the bus, what slaves say comes back paced.
 
-    `deliver` is called with characters whose stop bits have ended, never earlier. Parity and
-    framing faults cannot be carried by a byte stream; the characters come as the receiver read
-    them, which is what a converter without error marks does.
+    `deliver` is called with characters whose stop bits have ended, never earlier, and with the
+    faults among them by their index. A plain byte stream cannot carry these; the characters then
+    come as the receiver read them, which is what a converter without error marks does.
     """
 
-    def __init__(self, network: Network, clock: RealTime, deliver: Callable[[bytes], None]) -> None:
+    def __init__(self, network: Network, clock: RealTime, deliver: Deliver) -> None:
         self._bus = network.bus
         self._clock = clock
         self._deliver = deliver
+        #: The format in which the converter talks and listens: that of the bus until set.
+        self.format = self._bus.format
         since = to_ticks(now_ns(self._bus.env))
         self._receiver = Receiver(self._bus.format, since=since, path=self._bus.converter)
         self._portion_ns = int(PORTION_NS * clock.speed)
@@ -106,7 +110,22 @@ class Master:
         room = SEND_BACKLOG_MAX - self._bus.backlog()
         self.lost += max(0, len(data) - room)
         if room > 0:
-            self._bus.send("master", data[:room], self._bus.format)
+            self._bus.send("master", data[:room], self.format)
+        self._clock.arm()
+
+    def set_format(self, form: Format) -> None:
+        """Talk and listen in another format from now on, whatever the meters do."""
+        self._clock.advance()
+        self.format = form
+        self._receiver.set_format(form, now_ns(self._bus.env))
+        self._due_ns = None
+        self._plan(now_ns(self._bus.env))
+        self._clock.arm()
+
+    def hold(self, length_ns: int) -> None:
+        """Send a break."""
+        self._clock.advance()
+        self._bus.hold("master", length_ns)
         self._clock.arm()
 
     def close(self) -> None:
@@ -141,7 +160,22 @@ class Master:
         if self._due_ns != due_ns:
             return
         self._due_ns = None
+        faults = _faults(self._receiver, due_ns)
         data = self._receiver.flush(due_ns)
         if data:
-            self._deliver(data)
+            self._deliver(data, faults)
         self._plan(due_ns + self._portion_ns)
+
+
+def _faults(receiver: Receiver, now_ns: int) -> list[tuple[int, Fault]]:
+    """The faults among the characters that are complete by now, by their index."""
+    found, before = list[tuple[int, Fault]](), 0
+    for burst, begin in receiver.unread():
+        complete = sum(burst.end_ns(n) <= now_ns for n in range(begin, len(burst.data)))
+        found += [
+            (before + index - begin, fault)
+            for index, fault in burst.faults
+            if begin <= index < begin + complete
+        ]
+        before += complete
+    return found

@@ -90,7 +90,7 @@ def test_a_population_with_mistakes_is_refused(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("nowhere", "--listen", "tcp:127.0.0.1:0"), "no such file"),
-        (("demo", "--listen", "tpc:127.0.0.1:0"), "pty:PATH or tcp:HOST:PORT"),
+        (("demo", "--listen", "tpc:127.0.0.1:0"), "pty:PATH, tcp:HOST:PORT, udp:"),
         (("demo", "--listen", "tcp:127.0.0.1:0", "--baudrate", "1000"), "got 1000"),
         (("demo", "--listen", "tcp:127.0.0.1:0", "--speed", "0"), "speed must be above 0"),
         (("demo", "--listen", "tcp:127.0.0.1:0", "--trace", "/nowhere/x"), "/nowhere/x"),

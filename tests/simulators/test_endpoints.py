@@ -278,7 +278,9 @@ def test_a_port_in_use_is_named(simulation: Simulation) -> None:
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        ("udp:1", "pty:PATH or tcp:HOST:PORT"),
+        ("can:1", "pty:PATH, tcp:HOST:PORT, udp:"),
+        ("udp:1", "udp:HOST:PORT"),
+        ("rfc2217:localhost:x", "rfc2217:HOST:PORT"),
         ("tcp:", "pty:PATH"),
         ("tcp:4000", "tcp:HOST:PORT"),
         ("tcp:localhost:port", "tcp:HOST:PORT"),

@@ -9,6 +9,9 @@ import pytest
 from simulators import profile, profile_page
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "profiles.md"
+#: A real with everything that a value may have.
+REAL = """{dib: "05", coding: real32, hidden: true,
+     value: {around: 50, jitter: 2, every: 250 ms, decimals: 1, load: water}}"""
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -39,8 +42,7 @@ def test_every_record_has_its_row(name: str) -> None:
          "the end of the year 2 back"),
         ('{dib: "04", coding: int32, value: {start: [1, 9], add: 5, every: 2 h}, hidden: true}',
          "from 1 to 9, +5 every 2 h"),
-        ('{dib: "05", coding: real32, hidden: true,'
-         + " value: {around: 50, jitter: 2, every: 250 ms, decimals: 1, load: water}}",
+        (REAL,
          "around 50 ± 2 every 250 ms, load water, divided by 10"),
     ],
 )  # fmt: skip
