@@ -23,6 +23,7 @@ from gateway.device.link import Echo, Link
 from gateway.device.readout import Readout, Target, read_meter
 from gateway.device.scan import Found, PrimaryScan, ScanReport, SecondaryScan
 from gateway.device.sequences import RequestMode
+from gateway.modbus.datagram import Datagrams
 from gateway.modbus.session import Sessions
 from gateway.registers.image import RegisterImage, build
 from gateway.runtime.port import NS_PER_S, LineError
@@ -200,21 +201,26 @@ class Device:
         return self.configuration.meter_stat_config.lstrip("/")
 
     async def _start_services(self) -> None:
-        configuration = self.configuration
+        configuration, log = self.configuration, self._rt.log
+        identification = plans.identification(self._wiring.unit_loads)
+        debug = bool(configuration.modbus_debugout)
+        limits = plans.limits(configuration)
         self.sessions = Sessions(
-            lambda: self.image,
-            plans.identification(self._wiring.unit_loads),
-            limits=plans.limits(configuration),
-            log=self._rt.log,
-            debug=bool(configuration.modbus_debugout),
+            lambda: self.image, identification, limits=limits, log=log, debug=debug
         )
-        if configuration.modbus_enable:
-            address = (self._wiring.modbus_host, self._modbus_port())
-            self._server = await self._rt.serve_stream(address, self.sessions.opened)
-            host, port = self._server.address
-            self._startup(4, f"Modbus TCP on {host}:{port}")
-        else:
+        if not configuration.modbus_enable:
             self._startup(4, "Modbus is disabled (MODBUS_ENABLE=0)")
+            return
+        address = (self._wiring.modbus_host, self._modbus_port())
+        if configuration.modbus_mode == "UDP":
+            datagrams = Datagrams(lambda: self.image, identification, log=log, debug=debug)
+            # One set of counters, whatever the transport: the page shows one server.
+            datagrams.counters = self.sessions.counters
+            self._server = await self._rt.serve_datagram(address, datagrams.received)
+        else:
+            self._server = await self._rt.serve_stream(address, self.sessions.opened)
+        host, port = self._server.address
+        self._startup(4, f"Modbus {configuration.modbus_mode} on {host}:{port}")
 
     def _modbus_port(self) -> int:
         if self._wiring.modbus_port is not None:
