@@ -53,8 +53,8 @@ class Rate:
 class Datagrams:
     """The UDP server: `received` answers a datagram or drops it.
 
-    `counters` has the requests and exceptions as for TCP; `dropped` counts what was no ADU and
-    `throttled` what came too fast.
+    `counters` has the requests and exceptions as for TCP; `dropped` in it counts what was no ADU
+    and `throttled` what came too fast. With `debug` (MODBUS_DEBUGOUT) every ADU goes to `log`.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class Datagrams:
         identification: Identification,
         *,
         rate: Rate | None = None,
+        log: Callable[..., None] | None = None,
+        debug: bool = False,
     ) -> None:
         self._image = image
         self._identification = identification
@@ -70,22 +72,24 @@ class Datagrams:
         self._interval = NS_PER_S // self._rate.per_second
         #: Per source address: the time up to which its answers are used up.
         self._used_until: dict[str, int] = {}
+        self._log = log if debug else None
         self.counters = Counters()
-        self.dropped = 0
-        self.throttled = 0
 
     def received(self, peer: tuple[str, int], data: bytes, now: int) -> bytes | None:
         """Answer the datagram `data` from `peer`, or drop it (None)."""
         response = datagram(self._image(), self._identification, data)
         if response is None:
-            self.dropped += 1
+            self.counters.dropped += 1
             return None
         if not self._admitted(peer[0], now):
-            self.throttled += 1
+            self.counters.throttled += 1
             return None
         self.counters.requests += 1
         if response[mbap.HEADER_SIZE] & EXCEPTION_BIT:
             self.counters.exceptions[response[mbap.HEADER_SIZE + 1]] += 1
+        if self._log is not None:
+            self._log("modbus.received", peer=peer, adu=data.hex())
+            self._log("modbus.sent", peer=peer, adu=response.hex())
         return response
 
     def _admitted(self, host: str, now: int) -> bool:

@@ -62,7 +62,10 @@ class Limits:
 
 @dataclass(slots=True)
 class Counters:
-    """What happened since the server began; only ever counted up."""
+    """What happened since the server began; only ever counted up.
+
+    The last two are of UDP alone: datagrams that were no ADU, and those that came too fast.
+    """
 
     requests: int = 0
     exceptions: Counter[int] = field(default_factory=Counter)
@@ -72,6 +75,8 @@ class Counters:
     unfinished_closed: int = 0
     malformed_closed: int = 0
     foreign_frames: int = 0
+    dropped: int = 0
+    throttled: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def test_many_peers() -> None:
             request = mbap.adu(turn, 255, READ[7:])
             assert server.received(peer, request, turn) == mbap.adu(turn, 255, READ_ANSWER[7:])
     assert server.counters.requests == 5000
-    assert server.dropped == 1000
+    assert server.counters.dropped == 1000
 
 
 def test_a_source_is_answered_at_its_rate() -> None:
@@ -71,7 +71,7 @@ def test_a_source_is_answered_at_its_rate() -> None:
         return sum(server.received(peer, READ, now) is not None for _ in range(count))
 
     assert answered(20, 0) == 5
-    assert server.throttled == 15
+    assert server.counters.throttled == 15
     assert server.received(("192.0.2.2", 1), READ, 0) == READ_ANSWER
     assert answered(20, NS_PER_S // 10) == 1
     assert answered(20, NS_PER_S) == 5
