@@ -296,9 +296,9 @@ class Backwards(OnRecord):
 class Overflow(OnRecord):
     """A register is over its end.
 
-    "marked": BCD with a hexadecimal digit on top (MBDOC48 p.57-62), the largest number of an
-    integer; a correct gateway has no data then. "rolled": the register shows only its last digit,
-    as if it had just begun again. Realism: makers do either, few say which.
+    "marked": BCD with a hexadecimal digit on top (MBDOC48 p.57-62), which a correct gateway shows
+    as no data; an integer stands at its largest number, which looks like any other. "rolled": the
+    register shows only its last digit, as if it had just begun again. Realism: makers do either, few say which.
     """
 
     how: Literal["marked", "rolled"] = "marked"
@@ -406,6 +406,13 @@ def kind(name: str) -> type[Fault]:
         msg = f"{name!r} is no fault of a meter (known: {', '.join(FAULTS)})"
         raise KeyError(msg)
     return FAULTS[name]
+
+
+def described(kind: type[BaseModel]) -> tuple[str, str]:
+    """What a fault does and how real it is, as its docstring says; each in one line."""
+    words = " ".join((kind.__doc__ or "").split())
+    what, _, realism = words.partition(" Realism: ")
+    return what, realism
 
 
 def make(name: str, parameters: Mapping[str, Any]) -> Fault:

@@ -94,6 +94,22 @@ def test_shares_of_what_two_slaves_sound_like(
     )
 
 
+@pytest.mark.parametrize(
+    ("spread", "clean"), [(0.5, 100), (1, 18.8), (2, 1.8), (11, 0), (50, 0), (319, 0)]
+)
+def test_shares_of_what_five_slaves_sound_like(spread: float, clean: float) -> None:
+    """Five answers that read as one clean E5: only what lies within half a bit of the first."""
+    rng, draws = random.Random(f"five/{spread}"), 4000
+    count = 0
+    for _ in range(draws):
+        answers = [
+            Transmission(str(n), b"\xe5", int(rng.uniform(0, spread) * BIT), FORMAT)
+            for n in range(5)
+        ]
+        count += shown(receive(answers, FORMAT)) == "E5"
+    assert 100 * count / draws == pytest.approx(clean, abs=2.5)
+
+
 def test_ten_overlapping_answers_hold_the_line_low() -> None:
     """A line held low is one 00 with a framing error and then silence, not idle."""
     answers = [Transmission(str(n), bytes(8), int(n * 1.37 * BIT), FORMAT) for n in range(10)]

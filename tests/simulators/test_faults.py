@@ -9,6 +9,7 @@ import pytest
 
 from simulators import faults
 from simulators.characters import Fault
+from simulators.line_faults import LINE_FAULTS
 from tests.simulators.slaves import (
     ADDRESS,
     NKE,
@@ -432,3 +433,12 @@ def test_repetition_is_not_a_new_telegram() -> None:
     first = bench.short(REQ1)
     assert bench.short(REQ1) == first
     assert bench.short(REQ0) != first
+
+
+def test_the_page_shows_every_fault_as_its_docstring_has_it() -> None:
+    """docs/bus.md has a row for each fault of meters and of the line, word for word."""
+    page = (Path(__file__).parents[2] / "docs" / "bus.md").read_text(encoding="utf-8")
+    for name, kind in {**faults.FAULTS, **LINE_FAULTS}.items():
+        what, realism = faults.described(kind)
+        assert realism, name
+        assert f"| `{name}` | {what} | {realism} |" in page
