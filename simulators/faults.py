@@ -298,7 +298,8 @@ class Overflow(OnRecord):
 
     "marked": BCD with a hexadecimal digit on top (MBDOC48 p.57-62), which a correct gateway shows
     as no data; an integer stands at its largest number, which looks like any other. "rolled": the
-    register shows only its last digit, as if it had just begun again. Realism: makers do either, few say which.
+    register shows only its last digit, as if it had just begun again. Realism: makers do either,
+    few say which.
     """
 
     how: Literal["marked", "rolled"] = "marked"
