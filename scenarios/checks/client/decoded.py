@@ -73,7 +73,7 @@ def judge(decoded: Sequence[Decoded], ticks: int) -> list[str]:
 
 
 def _same(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-30)
+    return math.isclose(one, other, rel_tol=TOLERANCE)
 
 
 def _named(value: float, served: Sequence[Truth]) -> str:

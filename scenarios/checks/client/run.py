@@ -24,7 +24,6 @@ FINDINGS_MAX: Final = 12
 EVIDENCE_MAX: Final = 6
 VALUES_ID: Final = "CLT-18"
 VALUES_TITLE: Final = "Every decoded value is one that was sent"
-_NS_PER_S: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ _GATEWAY: Final = struct.Struct(">IHHIHHHH")
 _METER: Final = struct.Struct(">IHBBIHHHH")
 _VALUE: Final = struct.Struct(">qfhBBI")
 _CARRY: Final = 1 << 32
+#: Wide enough for a float32 to tell two moments apart.
+_STEP: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ _METERS: Final = (
 def truths(tick: int) -> tuple[Truth, ...]:
     """Every value at the `tick`-th second."""
     return (
-        # Two seconds below a carry, two above it, then on to the next.
-        Truth(20, (1 + tick // 4) * _CARRY - 8 + 5 * (tick % 4), 3, 5),
+        # Two seconds below a carry, two above it, then on to the next; no distance comes again,
+        # so that the halves of two moments never make a number that was once true.
+        Truth(20, (1 + tick // 4) * _CARRY + (2 * (tick % 4) - 3) * (3 + tick // 4) * _STEP, 3, 5),
         Truth(30, -1234 - tick % 100, -2, 19),
         Truth(40, 0x0102_0304_0506_0708, -9, 7),
         Truth(60, -500 + tick % 7, 1, 13),

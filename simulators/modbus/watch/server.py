@@ -53,6 +53,8 @@ EVERY: Final = {
 #: How slow a slow answer is, and a late one, which most clients no longer wait for.
 SLOW_S: Final = 0.8
 LATE_S: Final = 4.0
+#: How long the last words of clients may take to arrive.
+GRACE_S: Final = 0.05
 #: How long nobody listens while the server restarts.
 RESTART_S: Final = 1.0
 
@@ -190,6 +192,8 @@ class WatchedServer:
 
     async def close(self) -> Journal:
         """Stop listening, end every connection and return the journal."""
+        # What clients did up to this moment is still to be read from their sockets.
+        await asyncio.sleep(GRACE_S)
         self.journal.ended_ns = self.now()
         self._hang_up()
         for task in list(self._tasks):
@@ -226,8 +230,10 @@ class WatchedServer:
             self._add(Closed(self.now(), number, by_client=True))
         finally:
             self._open.pop(number, None)
-            self._tasks.discard(task)
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            self._tasks.discard(task)
 
     async def _converse(
         self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
