@@ -59,9 +59,9 @@ class VirtualConverter:
 
     @property
     def url(self) -> str:
-        """How a gateway opens it: a device path, or ``socket://host:port``."""
+        """How a gateway opens it: a device path, ``socket://``, ``udp://`` or ``rfc2217://``."""
         kind, _, place = self.where.partition(":")
-        return place if kind == "pty" else f"socket://{place}"
+        return place if kind == "pty" else f"{'socket' if kind == 'tcp' else kind}://{place}"
 
     async def close(self) -> None:
         """Take the line away; a gateway that has it open sees it vanish."""
