@@ -235,15 +235,13 @@ class MeterBook:
         if readout.pages and (meter.addressing is Addressing.PRIMARY or meter.is_vague):
             # A meter behind a primary address may be swapped for another (`SCAN-04`, `C-63`).
             self._learn(meter, readout)
-        shown = bool(configuration.muc_showtimestampentries)
-        records = listed_records(records_of(readout.pages), show_timestamps=shown)
         meter.reading = next_reading(
             meter.reading,
             meter.keys,
             [bool(value.active) for value in meter.entry.values],
             readout,
             unix_time,
-            cut=len(records) > len(meter.entry.values),
+            cut=_is_cut(meter, readout, configuration),
         )
         meter.published = None
 
@@ -315,6 +313,16 @@ def _is_listed_as(found: Found, meter: ListedMeter) -> bool:
         return False
     address = replace(found.address, manufacturer=found.address.manufacturer & LETTER_BITS)
     return meter.address.to_mask().contains(address)
+
+
+def _is_cut(meter: ListedMeter, readout: Readout, configuration: Configuration) -> bool:
+    """Whether the read-out brought more values than the list holds (worked examples 9, row 7)."""
+    records = records_of(readout.pages)
+    listed = len(meter.entry.values)
+    if len(records) <= listed:
+        return False
+    shown = bool(configuration.muc_showtimestampentries)
+    return len(listed_records(records, show_timestamps=shown)) > listed
 
 
 def _registers(entry: Meter) -> Registers:

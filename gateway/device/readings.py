@@ -40,6 +40,11 @@ class ValueKey:
     tariff: int
 
 
+#: Keys remembered by DIB and VIB; a bus has a few hundred, noise must not fill the memory.
+KEYS_MAX: Final = 4096
+_KEYS: Final[dict[tuple[bytes, bytes], ValueKey]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class ValueReading:
     """The last reading of one value; `integer` x 10^`scale` is in `unit` (index of manual 6.2).
@@ -78,16 +83,30 @@ VALUE_TYPES: Final = {
 
 def key_of(record: DataRecord) -> ValueKey:
     """The key by which `record` is found again in later telegrams."""
-    return ValueKey(
-        record.coding.value_type.label,
-        VALUE_TYPES.get(record.function, "instantaneous"),
-        record.storage_number,
-        record.tariff,
+    coding = record.coding
+    name = coding.dib, coding.vib
+    key = _KEYS.get(name)
+    if key is not None:
+        return key
+    key = ValueKey(
+        coding.value_type.label,
+        VALUE_TYPES.get(coding.function, "instantaneous"),
+        coding.storage_number,
+        coding.tariff,
     )
+    # The counters of the fixed data structure have neither DIB nor VIB to know them by.
+    if coding.dib:
+        if len(_KEYS) >= KEYS_MAX:
+            _KEYS.clear()
+        _KEYS[name] = key
+    return key
 
 
-def records_of(pages: Iterable[Telegram]) -> list[DataRecord]:
+def records_of(pages: Sequence[Telegram]) -> list[DataRecord]:
     """All records of a read-out in the order of the wire, each with its time assigned (`C-58`)."""
+    if len(pages) == 1:
+        # The decoder has assigned the times of one telegram already.
+        return list(pages[0].records)
     records = [record for page in pages for record in page.records]
     assign_timestamps(records)
     return records
