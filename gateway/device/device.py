@@ -522,8 +522,10 @@ class Device:
         async def on_found(found: Found) -> bool:
             return await self._found(link, found)
 
-        search = PrimaryScan if plan.primary else SecondaryScan
-        return await search(self._rt, link, plan, reset_mode).run(on_found)
+        if plan.primary:
+            return await PrimaryScan(self._rt, link, plan, reset_mode).run(on_found)
+        known = [meter.address for meter in self.book.meters]
+        return await SecondaryScan(self._rt, link, plan, reset_mode, known).run(on_found)
 
     async def _found(self, link: Link, found: Found) -> bool:
         known = self.book.find(found)

@@ -147,7 +147,7 @@ class Link:
         frame = frames.snd_nke(ADDRESS_BROADCAST).to_bytes()
         end = await self._send(frame)
         echo_ns = max(self.settings.transport_delay_ns, self._echo_late_ns) if self.echoes else 0
-        heard, _ = await self._one_telegram(end + self._idle_ns + echo_ns)
+        heard, _ = await self._one_telegram(end + self.idle_ns + echo_ns)
         if heard.data and not self._is_echo(heard.data):
             self._drop(heard.data)
         self._request_fcb.clear()
@@ -207,7 +207,7 @@ class Link:
 
     async def listen(self, until: int) -> bytes:
         """What arrives unasked before `until` (ns); empty when the line stays silent."""
-        received = await self._line.receive(_never_enough, by=until, gap=self._idle_ns)
+        received = await self._line.receive(_never_enough, by=until, gap=self.idle_ns)
         self._heard(received)
         return received.data
 
@@ -220,7 +220,7 @@ class Link:
         until = max(until, self._rt.now())
         limit = until + SETTLE_TELEGRAMS_MAX * self._line.format.characters_ns(LONGEST_TELEGRAM)
         while self._rt.now() < limit:
-            heard = await self.listen(max(until, self._rt.now() + self._idle_ns))
+            heard = await self.listen(max(until, self._rt.now() + self.idle_ns))
             if not heard:
                 break
             self._rt.log("link.discarded", data=heard.hex())
@@ -285,7 +285,8 @@ class Link:
     # --- One exchange -------------------------------------------------------------------------
 
     @property
-    def _idle_ns(self) -> int:
+    def idle_ns(self) -> int:
+        """The silence before a telegram, 33 bit times (MBDOC48 p.26)."""
         return self._line.format.bits_ns(IDLE_BITS)
 
     async def _exchange(self, frame: bytes, first_byte_ns: int | None) -> Answer:
@@ -303,7 +304,7 @@ class Link:
 
     async def _send(self, frame: bytes) -> int:
         """Send `frame` behind 33 bit times of silence (MBDOC48 p.26); returns when it has left."""
-        await self._rt.sleep_until(self._quiet_from + self._idle_ns)
+        await self._rt.sleep_until(self._quiet_from + self.idle_ns)
         late = self._line.flush()
         if late and not self._is_echo(late):
             self._drop(late)
@@ -358,7 +359,7 @@ class Link:
             self._quiet_from = max(self._quiet_from, received.last_ns)
         else:
             # Silence lasted until now, so the idle time before the next request is behind us.
-            self._quiet_from = max(self._quiet_from, self._rt.now() - self._idle_ns)
+            self._quiet_from = max(self._quiet_from, self._rt.now() - self.idle_ns)
 
     def _judge(self, heard: Received, end: int, broken_off: str) -> Answer:
         data = heard.data

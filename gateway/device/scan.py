@@ -1,11 +1,14 @@
 """The search for meters: the conversation around the pure search (`SCAN-01` to `SCAN-06`).
 
-A probe is a selection; after a clean E5 the rest of the answer window is heard out, because a
-second meter may acknowledge later, then the data is requested. What is garbled on the way counts
-as several meters, so narrower masks are asked. On a noisy bus neither silence nor garbage is
-believed at once. A meter counts as found when a whole, correct telegram came whose header lies
-under the mask; it is then selected by its own address, and one that does not answer to it must
-send the same header once more, and is marked.
+A probe is a selection; after one clean E5 the data is requested, and whoever acknowledges or
+answers besides is noticed within the whole answer window. What is garbled on the way counts as
+several meters, so narrower masks are asked. On a noisy bus neither silence nor garbage is believed
+at once. A meter counts as found when a whole, correct telegram came. Where it came with late bytes,
+where the port cannot tell parity, and where the meter does not answer to the address in its header,
+the same header must come once more under the same mask; who is not selected by it is marked.
+
+Which mask is next, `gateway.mbus.searching` decides: a fixed order of digits under LITERAL timing,
+an adaptive one under ADAPTIVE.
 """
 
 from __future__ import annotations
@@ -26,10 +29,13 @@ from gateway.device.readout import (
 )
 from gateway.device.sequences import SCAN_STEPS, Addressing, ResetMode, Step
 from gateway.mbus.address import SecondaryAddress, SecondaryMask
-from gateway.mbus.search import WILDCARD, DigitTreeSearch, Direction, Outcome
+from gateway.mbus.search import WILDCARD, Direction, Outcome
+from gateway.mbus.searching.adaptive import AdaptiveSearch
+from gateway.mbus.searching.thorough import ThoroughSearch
+from gateway.runtime.port import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from gateway.device.link import Answer, Link
     from gateway.mbus.telegram import Telegram
@@ -38,8 +44,15 @@ if TYPE_CHECKING:
 
 #: The root of a search over everything (MBDOC48 p.64).
 EVERYBODY: Final = SecondaryMask.ANY
+#: A probe speaks to whoever is selected; whom the header names is judged afterwards.
+ANYBODY: Final = Target(Addressing.SECONDARY, 0, None)
 #: Sends of what must be answered, where MBUS_SEARCHTIMING leaves the number to us (`C-74`).
 ADAPTIVE_TRIES: Final = 2
+#: Share of clean E5 behind which a second one came: what is assumed at first, how fast it follows
+#: what happens, and below which share listening costs more than a collision of two telegrams.
+COMPANY_AT_FIRST: Final = 0.3
+COMPANY_MEMORY: Final = 0.1
+COMPANY_SELDOM: Final = 0.06
 
 
 @unique
@@ -60,6 +73,8 @@ class ScanPlan:
     direction: Direction = Direction.FORWARD
     mask: SecondaryMask = EVERYBODY
     timing: SearchTiming = SearchTiming.LITERAL
+    hexadecimal: bool = False
+    """Whether digits A to E are looked for without any sign of them."""
     primary_start: int = 0
     primary_final: int = 250
     readout: ReadoutPlan = field(default_factory=ReadoutPlan)
@@ -79,6 +94,8 @@ class Found:
     """False when the meter does not acknowledge the address that its own header reports."""
     readout: Readout | None = None
     """The whole read-out, where finding the meter took one."""
+    mask: SecondaryMask | None = None
+    """What it was selected by, where its own header names another place; otherwise None."""
 
 
 @dataclass(slots=True)
@@ -94,6 +111,10 @@ class ScanReport:
     empties: int = 0
     collisions: int = 0
     unresolved: list[SecondaryMask] = field(default_factory=list)
+    not_looked_for: list[str] = field(default_factory=list)
+    """What a scan by this plan cannot have seen, in words."""
+    retries: int = 0
+    """Selections and requests sent again, for noise, silence or doubt."""
     duration_ns: int = 0
     slowest_answer_ns: int = 0
     """A meter that needs longer than this to answer cannot have been seen (`C-74`)."""
@@ -111,20 +132,37 @@ class _Probe:
 
 
 class SecondaryScan:
-    """One secondary search over one link."""
+    """One secondary search over one link.
 
-    def __init__(self, rt: Runtime, link: Link, plan: ScanPlan, reset_mode: ResetMode) -> None:
+    `known` are the meters of the list; an adaptive search asks for them first.
+    """
+
+    def __init__(
+        self,
+        rt: Runtime,
+        link: Link,
+        plan: ScanPlan,
+        reset_mode: ResetMode,
+        known: Sequence[SecondaryAddress] = (),
+    ) -> None:
         self._rt = rt
         self._link = link
         self._plan = plan
         self._reset_mode = reset_mode
+        self._search: ThoroughSearch
         if plan.timing is SearchTiming.ADAPTIVE:
             # An empty mask is asked once; what has shown itself is asked twice before it is lost.
             self._probe_tries, self._tries = 1, ADAPTIVE_TRIES
             self._wait_ns = min(link.settings.first_byte_ns, link.answer_window_ns)
+            self._search = AdaptiveSearch(plan.mask, known=known, hexadecimal=plan.hexadecimal)
         else:
             self._probe_tries = self._tries = link.settings.tries
             self._wait_ns = link.settings.first_byte_ns
+            self._search = ThoroughSearch(plan.mask, plan.direction, hexadecimal=plan.hexadecimal)
+        self._report = ScanReport(slowest_answer_ns=self._wait_ns)
+        self._slowest_ack_ns = 0
+        self._company = COMPANY_AT_FIRST
+        self._types: dict[tuple[int, int, int], bool] = {}
 
     async def run(self, on_found: Callable[[Found], Awaitable[bool]]) -> ScanReport:
         """Search the whole space below the plan's mask; raises only `LineError`."""
@@ -133,75 +171,158 @@ class SecondaryScan:
             await wake_up(self._link)
         for step in SCAN_STEPS[self._reset_mode]:
             await send_step(self._link, step, ADDRESS_SELECTED)
-        search = DigitTreeSearch(self._plan.mask, self._plan.direction)
-        report = ScanReport(slowest_answer_ns=self._wait_ns)
-        seen: set[SecondaryAddress] = set()
+        search, report = self._search, self._report
+        seen: set[tuple[SecondaryAddress, SecondaryMask | None]] = set()
         while (mask := search.next_mask()) is not None:
             probe = await self._probe(mask)
-            search.outcome(mask, probe.outcome)
-            if probe.found is not None and probe.found.address not in seen:
-                seen.add(probe.found.address)
+            found = probe.found
+            search.outcome(mask, probe.outcome, found.address if found is not None else None)
+            if found is not None and (found.address, found.mask) not in seen:
+                seen.add((found.address, found.mask))
                 report.found += 1
-                if not await on_found(probe.found):
+                if not await on_found(found):
                     break
-            self._tell(search, mask, probe, report.found)
-        statistics = search.statistics
-        report.selects, report.empties = statistics.selects, statistics.empties
-        report.collisions, report.unresolved = statistics.collisions, search.unresolved
-        for mask in search.unresolved:
-            self._tell_unresolved(mask)
+            self._tell(mask, probe, self._rt.now() - started)
+        self._conclude()
         report.duration_ns = self._rt.now() - started
         return report
 
+    def _conclude(self) -> None:
+        search, report = self._search, self._report
+        statistics = search.statistics
+        report.selects, report.empties = statistics.selects, statistics.empties
+        report.collisions, report.unresolved = statistics.collisions, search.unresolved
+        report.not_looked_for = [
+            "numbers with a digit F",
+            f"meters that answer later than {self._wait_ns / 1e6:.0f} ms after the request",
+        ]
+        if self._plan.timing is SearchTiming.ADAPTIVE:
+            report.not_looked_for.append("meters that miss the first request of two")
+        if not search.hexadecimal:
+            report.not_looked_for.append("numbers with digits A to E, since nothing hinted at any")
+        report.not_looked_for += [
+            f"a further meter under {mask}, which at least two share" for mask in search.unsearched
+        ]
+        for mask in search.unresolved:
+            self._tell_unresolved(mask)
+        for text in report.not_looked_for:
+            self._rt.log("scan.not_looked_for", text=text)
+
     def _tell_unresolved(self, mask: SecondaryMask) -> None:
         number = mask.identification_number
-        guess = "a digit that is none of 0 to 9" if WILDCARD in number else "one number shared"
+        guess = "a digit that is none of 0 to E" if WILDCARD in number else "one number shared"
         self._rt.log("scan.unresolved", mask=mask.to_bytes().hex(), number=number, guess=guess)
 
-    def _tell(self, search: DigitTreeSearch, mask: SecondaryMask, probe: _Probe, n: int) -> None:
+    def _tell(self, mask: SecondaryMask, probe: _Probe, bus_ns: int) -> None:
+        search = self._search
+        expected = search.expected
         self._rt.log(
             "scan.probe",
             mask=mask.to_bytes().hex(),
             number=mask.identification_number,
             outcome=probe.outcome.value,
             share=round(search.share_done, 8),
-            found=n,
+            found=self._report.found,
+            expected=None if expected is None else round(expected, 1),
+            seconds=round(bus_ns / NS_PER_S, 3),
+            selects=search.statistics.selects,
+            collisions=search.statistics.collisions,
+            empties=search.statistics.empties,
+            retries=self._report.retries,
         )
+
+    # --- One mask -----------------------------------------------------------------------------
 
     async def _probe(self, mask: SecondaryMask) -> _Probe:
         answer = await self._select(mask)
         if answer.kind is AnswerKind.SILENCE:
             return _Probe(Outcome.EMPTY)
         window_end = answer.request_end_ns + self._link.answer_window_ns
-        if answer.kind is not AnswerKind.ACK or await self._link.listen(window_end):
+        if answer.kind is not AnswerKind.ACK or await self._late(answer, window_end):
             await self._link.settle(window_end)
             return _Probe(Outcome.COLLISION)
         return await self._identify(mask)
+
+    async def _late(self, ack: Answer, window_end: int) -> bool:
+        """Whether a second meter acknowledges behind the first.
+
+        Behind most ports the answer window has to be heard out. A line that tells the faults of
+        characters is heard all the time, also while we send: there the request may follow once
+        everybody of the kind heard so far would have answered, and who acknowledges later than
+        that is noticed in or behind the request.
+        """
+        begin = ack.request_end_ns
+        delay_ns = self._rt.now() - begin
+        until = window_end
+        if ack.verified is not None and self._plan.timing is SearchTiming.ADAPTIVE:
+            usual_ns = 0 if self._company < COMPANY_SELDOM else self._slowest_ack_ns
+            if self._slowest_ack_ns:
+                until = min(window_end, begin + max(usual_ns, delay_ns + self._link.idle_ns))
+        late = bool(await self._link.listen(until))
+        if late:
+            delay_ns = self._rt.now() - begin - self._link.idle_ns
+        self._slowest_ack_ns = max(self._slowest_ack_ns, delay_ns)
+        self._note_company(late=late)
+        return late
+
+    def _note_company(self, *, late: bool) -> None:
+        """Follow how often somebody acknowledges behind a clean E5."""
+        self._company += COMPANY_MEMORY * (late - self._company)
 
     async def _select(self, mask: SecondaryMask) -> Answer:
         """Ask once more where noise may have eaten request or answer, or been taken for one."""
         self._link.take_noise()
         answer = await self._link.probe(mask, tries=self._probe_tries, first_byte_ns=self._wait_ns)
         if answer.kind is not AnswerKind.ACK and self._link.take_noise():
+            self._report.retries += 1
             await self._link.settle()
             answer = await self._link.probe(mask, tries=1, first_byte_ns=self._wait_ns)
         return answer
 
     async def _identify(self, mask: SecondaryMask) -> _Probe:
-        target = Target(Addressing.SECONDARY, 0, mask)
+        self._link.take_noise()
         answer = await self._request()
-        decoded, reason = judge_data(answer, target)
+        decoded, reason = judge_data(answer, ANYBODY)
         address = address_of(decoded)
-        if decoded is None or address is None:
+        if decoded is None or address is None or answer.frame is None:
             self._rt.log("scan.garbled", mask=mask.to_bytes().hex(), reason=reason)
+            self._note_company(late=True)
             await self._link.settle(answer.request_end_ns + self._link.longest_answer_ns())
             return _Probe(Outcome.COLLISION)
-        selectable = await self._selects(address.to_mask())
-        if not selectable and not await self._same_again(mask, address):
+        # A short telegram may be over before the answer window is: somebody else may follow.
+        window_end = answer.request_end_ns + self._link.answer_window_ns
+        if window_end > self._rt.now() and await self._link.listen(window_end):
+            await self._link.settle(answer.request_end_ns + self._link.longest_answer_ns())
+            disturbed = True
+        else:
+            disturbed = self._link.take_noise()
+        declared = mask.contains(address)
+        selectable = declared and await self._is_selected_by(address)
+        doubtful = disturbed or answer.verified is None or not selectable
+        if doubtful and not await self._same_again(mask, address):
             return _Probe(Outcome.COLLISION)
-        primary_address = answer.frame.a_field if answer.frame is not None else 0
-        found = Found(address, primary_address, Addressing.SECONDARY, decoded, selectable)
+        found = Found(
+            address,
+            answer.frame.a_field,
+            Addressing.SECONDARY,
+            decoded,
+            selectable,
+            mask=None if declared else mask,
+        )
         return _Probe(Outcome.SINGLE, found)
+
+    async def _is_selected_by(self, address: SecondaryAddress) -> bool:
+        """Whether a meter acknowledges the address in its own header (worked examples 10).
+
+        A header that is wrong comes with the firmware, so in ADAPTIVE timing one meter of each
+        type (manufacturer, version, medium) is enough, as long as that one was right.
+        """
+        kind = (address.manufacturer, address.version, address.medium)
+        if self._plan.timing is SearchTiming.ADAPTIVE and self._types.get(kind):
+            return True
+        selected = await self._selects(address.to_mask())
+        self._types[kind] = selected and self._types.get(kind, True)
+        return selected
 
     async def _request(self) -> Answer:
         """A single meter may miss the request; two that cancel each other stay silent again."""
@@ -211,6 +332,7 @@ class SecondaryScan:
             )
             if answer.kind is not AnswerKind.SILENCE:
                 break
+            self._report.retries += 1
         return answer
 
     async def _selects(self, mask: SecondaryMask) -> bool:
@@ -219,9 +341,16 @@ class SecondaryScan:
 
     async def _same_again(self, mask: SecondaryMask, address: SecondaryAddress) -> bool:
         """Read again under the same mask: a phantom made by a collision does not come twice."""
-        if not await self._selects(mask):
+        self._report.retries += 1
+        answer = await self._link.select(mask, tries=self._tries, first_byte_ns=self._wait_ns)
+        window_end = answer.request_end_ns + self._link.answer_window_ns
+        if answer.kind is not AnswerKind.ACK or await self._link.listen(window_end):
+            await self._link.settle(window_end)
             return False
-        decoded, _ = judge_data(await self._request(), Target(Addressing.SECONDARY, 0, mask))
+        answer = await self._request()
+        decoded, _ = judge_data(answer, ANYBODY)
+        if answer.kind is AnswerKind.BROKEN:
+            await self._link.settle(answer.request_end_ns + self._link.longest_answer_ns())
         return address_of(decoded) == address
 
 

@@ -46,7 +46,6 @@ class AdaptiveSearch(ThoroughSearch):
     known: Sequence[SecondaryAddress] = ()
     _numbers: list[str] = field(default_factory=list, init=False)
     _collided: list[SecondaryMask] = field(default_factory=list, init=False)
-    _split_at: list[int] = field(default_factory=list, init=False)
     _count: MeterCount = field(default_factory=MeterCount, init=False)
 
     @property
@@ -74,6 +73,7 @@ class AdaptiveSearch(ThoroughSearch):
             answered = yield self.root
             if answered.outcome is not Outcome.COLLISION:
                 return
+            self._collided.append(self.root)
             cells = [Cell(self.root.identification_number, proven=True)]
         while cells and free:
             position = self._next_position(cells, free, hints)
@@ -109,6 +109,7 @@ class AdaptiveSearch(ThoroughSearch):
                 if answered.outcome is not Outcome.COLLISION:
                     self._done = True
                     return
+                self._collided.append(self.root)
             answered = yield self._mask(choice.number)
             self._settle(level, choice, answered)
             masks += 1
@@ -158,25 +159,13 @@ class AdaptiveSearch(ThoroughSearch):
     def _hints_at_letters(self) -> Question:
         """Whether some number may have a digit A to E where the levels asked for 0 to 9 only."""
         letters = set(HEXADECIMAL)
-        if any(letters & set(number) for number in [*self._numbers, *self._hints()]):
+        if self._letters_seen() or any(letters & set(number) for number in self._hints()):
             return True
         for mask in self._unaccounted():
             if (yield from self._collides(mask)):
                 return True
             self._collided.remove(mask)
         return False
-
-    def _by_letters(self) -> Walk:
-        """One mask for each letter at each digit that the levels have fixed.
-
-        Who has no letter at those digits was covered by the levels, whatever the other digits are.
-        """
-        for place in self._split_at:
-            for letter in HEXADECIMAL:
-                mask = self.root.with_digit(place, letter)
-                answered = yield mask
-                if answered.outcome is Outcome.COLLISION:
-                    yield from self._crowd(mask)
 
     def _unaccounted(self) -> list[SecondaryMask]:
         """Masks that collided and under which fewer than two meters were found, narrowest first."""

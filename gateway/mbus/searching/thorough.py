@@ -65,6 +65,7 @@ class ThoroughSearch:
     _asking: SecondaryMask | None = field(default=None, init=False)
     _done: bool = field(default=False, init=False)
     _share: float = field(default=0.0, init=False)
+    _split_at: list[int] = field(default_factory=list, init=False)
     _digging: int = field(default=0, init=False)
     _sweeps_left: int = field(default=SWEEP_MASKS_MAX, init=False)
 
@@ -124,6 +125,26 @@ class ThoroughSearch:
         answered = yield self.root
         if answered.outcome is Outcome.COLLISION:
             yield from self._crowd(self.root)
+        if not self.hexadecimal and self._letters_seen():
+            self.hexadecimal = True
+            yield from self._by_letters()
+
+    def _letters_seen(self) -> bool:
+        return any(
+            set(HEXADECIMAL) & set(address.identification_number) for address in self.addresses()
+        )
+
+    def _by_letters(self) -> Walk:
+        """One mask for each letter at each digit that the search has fixed.
+
+        Who has no letter at those digits was covered before, whatever the other digits are.
+        """
+        for place in tuple(self._split_at):
+            for letter in HEXADECIMAL:
+                mask = self.root.with_digit(place, letter)
+                answered = yield mask
+                if answered.outcome is Outcome.COLLISION:
+                    yield from self._crowd(mask)
 
     def _crowd(self, mask: SecondaryMask) -> Walk:
         """Tell the meters under `mask`, which collides, apart."""
@@ -145,6 +166,8 @@ class ThoroughSearch:
 
     def _by_digit(self, mask: SecondaryMask, place: int) -> Walk:
         """Ask for every digit at `place`, for the letters where somebody is still missing."""
+        if place not in self._split_at:
+            self._split_at.append(place)
         for digit in DECIMAL + HEXADECIMAL:
             if digit == HEXADECIMAL[0] and not self.hexadecimal and self.meters_under(mask) > 1:
                 return
