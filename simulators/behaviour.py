@@ -17,7 +17,7 @@ from simulators.electricity import LINE_OHM_MAX, SPACE_MA, SPACE_MA_MAX, SPACE_M
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Data of the fixed data structure: the two counters (MBDOC48 p.74).
+#: Data of the fixed data structure: two counters of four characters.
 FIXED_LENGTH: Final = 8
 
 
@@ -88,7 +88,7 @@ class Behaviour(BaseModel):
 
     - `structure`: "variable" (CI 72), "fixed" (CI 73), "short header" (CI 7A), "no header" (CI 78).
       With "fixed" the records are the two counters with empty DIB and VIB, `medium_unit` the two
-      characters before them, and bit 0 of `status` says BCD or binary (MBDOC48 p.37, 74).
+      characters before them, and bit 0 of `status` says BCD or binary.
     - `mode`: 1, or 2 for the most significant character first (CI 76, MBDOC48 p.31); selected by CI
       56 then instead of 52.
     - `more`: how further telegrams are announced: "1F"; "dfc" (1F and DFC set in the C field, 0F at

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-#: Characters of data by the data field, the low four bits of the DIF (MBDOC48 p.38); D is LVAR.
+#: Characters of data by the data field, the low four bits of the DIF; D is LVAR.
 _LENGTHS: Final = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, -1, 6, -1)
 _VARIABLE: Final = 0xD
 _SPECIAL: Final = 0xF
@@ -26,7 +26,7 @@ _BCD_FIELDS: Final = frozenset({0x9, 0xA, 0xB, 0xC, 0xE})
 GLOBAL_READOUT: Final = 0x7F
 ANY_VIF: Final = 0x7E
 
-#: VIFE of an action: freeze, add to the readout list, delete from it (MBDOC48 p.48-50).
+#: VIFE of an action: freeze; add to the readout list, delete from it (MBDOC48 p.48-50).
 FREEZE: Final = 0x0B
 ADD_TO_READOUT: Final = 0x0C
 DELETE_FROM_READOUT: Final = 0x0D
@@ -123,7 +123,7 @@ def _all_ones(dib: bytes) -> bool:
 
 
 def _place(dib: bytes) -> tuple[int, int, int]:
-    """Storage number, tariff and subunit of a DIB (MBDOC48 p.39)."""
+    """Storage number, tariff and subunit of a DIB, spread over its DIFEs."""
     storage, tariff, subunit = dib[0] >> 6 & 1, 0, 0
     for n, dife in enumerate(dib[1:]):
         storage |= (dife & 0x0F) << 1 + 4 * n

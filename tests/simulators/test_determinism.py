@@ -112,3 +112,13 @@ def _missing(data: bytes) -> int:
 def test_a_poll_costs_the_same_for_one_meter_and_for_250(count: int) -> None:
     """Six events for each read-out, and a handful for the start."""
     assert events_for(count, 300) - events_for(count, 100) == 6 * 200
+
+
+def test_an_undisturbed_telegram_is_never_worked_out_in_bits() -> None:
+    """Only what overlaps, is disturbed or is heard in another format becomes bits."""
+    bench = Bench(meter(), meter(id="n", primary_address=6))
+    for address in (5, 6):
+        assert bench.short(REQ1, address)[:1] == b"\x68"
+    assert [item._wave for item in bench.network.bus._talking] == [None, None]
+    bench.short(REQ1, frames.TEST)
+    assert None not in [item._wave for item in bench.network.bus._talking[2:]]
