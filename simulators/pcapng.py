@@ -1,0 +1,92 @@
+"""Captures of a simulated bus as pcapng, for Wireshark and tshark.
+
+One packet is one frame, master's or slave's, at the time at which its last stop bit left. M-Bus has
+no link type of its own, so the frames are LINKTYPE_USER0 (147); `mbus.lua` beside this module lets
+Wireshark read them: ``tshark -X lua_script:mbus.lua -r capture.pcapng``. Frames that collide are
+there as each slave sent them, which no capture of a real bus can show.
+
+Only what a writer needs of the format (draft-ietf-opsawg-pcapng) is here: a section header, one
+interface with times in ns, and enhanced packets with a comment and a direction.
+"""
+
+from __future__ import annotations
+
+import struct
+from importlib import resources
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from simulators.observation import Observation
+
+LINKTYPE_USER0: Final = 147
+SNAPLEN: Final = 65_535
+
+_SECTION_HEADER: Final = 0x0A0D0D0A
+_INTERFACE_DESCRIPTION: Final = 1
+_ENHANCED_PACKET: Final = 6
+_BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
+_UNKNOWN_LENGTH: Final = -1
+
+# fmt: off
+_OPTION_END: Final        = 0
+_OPTION_COMMENT: Final    = 1
+_OPTION_APPLICATION: Final = 4
+_OPTION_NAME: Final       = 2
+_OPTION_RESOLUTION: Final = 9
+_OPTION_FLAGS: Final      = 2
+# fmt: on
+#: Times are counted in 10^-9 s.
+_NANOSECONDS: Final = b"\x09"
+_INBOUND: Final = 1
+_OUTBOUND: Final = 2
+
+
+def dissector() -> str:
+    """The Lua dissector that goes with the captures."""
+    file = resources.files("simulators") / "mbus.lua"
+    return file.read_text(encoding="utf-8")
+
+
+class Capture:
+    """Writes the frames of a network to a file; `epoch` is the time of day at its time 0."""
+
+    def __init__(self, file: BinaryIO, epoch: datetime) -> None:
+        self._file = file
+        # Whole seconds first: the float of a date has no room for nanoseconds.
+        self._epoch_ns = int(epoch.timestamp()) * 1_000_000_000 + epoch.microsecond * 1000
+        header = struct.pack("<IHHq", _BYTE_ORDER_MAGIC, 1, 0, _UNKNOWN_LENGTH)
+        self._write(_SECTION_HEADER, header, [(_OPTION_APPLICATION, b"meterbench simulate")])
+        interface = struct.pack("<HHI", LINKTYPE_USER0, 0, SNAPLEN)
+        options = [(_OPTION_NAME, b"mbus"), (_OPTION_RESOLUTION, _NANOSECONDS)]
+        self._write(_INTERFACE_DESCRIPTION, interface, options)
+
+    def observe(self, seen: Observation) -> None:
+        """Write a frame; anything else that was seen is passed over."""
+        if seen.path != "bus.frame":
+            return
+        data = bytes.fromhex(seen.value)
+        from_master = seen.evidence["direction"] == "master"
+        sender = "master" if from_master else f"meter {seen.evidence['meter']}"
+        at_ns = self._epoch_ns + int(seen.evidence["last_ns"])
+        head = struct.pack("<IIIII", 0, at_ns >> 32, at_ns & 0xFFFF_FFFF, len(data), len(data))
+        flags = struct.pack("<I", _OUTBOUND if from_master else _INBOUND)
+        options = [(_OPTION_COMMENT, sender.encode()), (_OPTION_FLAGS, flags)]
+        self._write(_ENHANCED_PACKET, head + _padded(data), options)
+
+    def _write(self, kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> None:
+        """One block: type and length before, length again behind."""
+        for code, value in options:
+            body += struct.pack("<HH", code, len(value)) + _padded(value)
+        body += struct.pack("<HH", _OPTION_END, 0)
+        length = len(body) + 12
+        self._file.write(struct.pack("<II", kind, length) + body + struct.pack("<I", length))
+        # A capture is watched while it grows, and may be cut off by a signal.
+        self._file.flush()
+
+
+def _padded(data: bytes) -> bytes:
+    """`data` filled up to whole 32-bit words."""
+    return data + bytes(-len(data) % 4)
