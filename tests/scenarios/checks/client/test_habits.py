@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from tests.scenarios.checks.client.watching import Raw, case, complaints, watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
 #: All entries of the map at once.
 WHOLE = "03 00 00 00 46"
@@ -308,5 +308,7 @@ def test_rules_have_one_id_each() -> None:
     """The catalogue of a record names every rule once."""
     assert [rule.id for rule in RULES] == [f"CLT-{n:02}" for n in range(1, 18)]
     assert list(catalogue())[-1] == "CLT-18"
+    page = (Path(__file__).parents[4] / "docs" / "check-client.md").read_text(encoding="utf-8")
     for rule in RULES:
         assert rule.id in (rule.judge.__doc__ or "")
+        assert f"| {rule.id} | {rule.title} | {rule.severity.value} |" in page

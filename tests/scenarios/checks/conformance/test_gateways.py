@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,7 @@ from reports.verdict import Verdict
 from scenarios.checks import gateway
 from scenarios.checks.conformance.judgement import Claims, Profile
 from scenarios.checks.conformance.run import UnreachableError
+from scenarios.checks.conformance.table import checks
 from simulators.modbus.wire import Limits, Transport
 from simulators.modbus.word_order import WordOrder
 from tests.gateway import worked_examples
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from reports.record import Case
 
+PAGE = Path(__file__).parents[4] / "docs" / "check-gateway.md"
 #: Checks that have nothing to look at on a gateway in the factory layout.
 NOTHING_TO_SEE = {"UID-03", "UID-04", "DID-10", "DID-11"}
 
@@ -60,10 +64,16 @@ def verdicts(result: gateway.Result, verdict: Verdict) -> dict[str, Case]:
     return {case.id: case for case in result.record.cases if case.verdict is verdict}
 
 
+@cache
+def whole_run(*, udp: bool) -> gateway.Result:
+    """The run on the gateway's own server that the page shows."""
+    return check(ours(udp=udp, idle_s=IDLE_S), udp=udp)
+
+
 @pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
 def test_nothing_is_found_on_ours(udp: bool) -> None:
     """Every check that a client can make passes on the reference gateway."""
-    result = check(ours(udp=udp, idle_s=IDLE_S), udp=udp)
+    result = whole_run(udp=udp)
     found = {f"{case.id}: {case.reason}" for case in result.record.cases
              if case.verdict > Verdict.PASS}  # fmt: skip
     assert found == set()
@@ -72,6 +82,24 @@ def test_nothing_is_found_on_ours(udp: bool) -> None:
     other = "TCP-" if udp else "UDP-"
     assert {id_.partition("-")[0] for id_ in made} >= {"MBAP", "UID", "FC3", "FC", "DID", "ROB"}
     assert not any(id_.startswith(other) for id_ in made)
+
+
+def test_the_page_shows_this_run() -> None:
+    """The table of verdicts in docs/check-gateway.md is what the two runs on ours gave."""
+    by_transport = {
+        name: {case.id: case for case in whole_run(udp=udp).record.cases}
+        for name, udp in (("TCP", False), ("UDP", True))
+    }
+    lines = []
+    for row in checks():
+        cells = [
+            cases[row.id].verdict.value if row.id in cases else "–"
+            for cases in by_transport.values()
+        ]
+        lines.append(f"| {row.id} | {row.check} | {cells[0]} | {cells[1]} |")
+    page = PAGE.read_text(encoding="utf-8")
+    missing = [line for line in lines if line not in page.splitlines()]
+    assert not missing, "\n".join(lines)
 
 
 @pytest.mark.parametrize(
