@@ -8,7 +8,7 @@ import typer
 
 from gateway import cli as gateway_cli
 from reports import cli as reports_cli
-from scenarios import scenario_cli
+from scenarios import check_cli, scenario_cli
 from scenarios.demo.cli import demo
 from scenarios.run import tool_version
 from simulators.cli import simulate
@@ -43,6 +43,7 @@ app.command("demo")(demo)
 app.add_typer(gateway_cli.gateway_app)
 app.command("simulate")(simulate)
 app.command("decode")(gateway_cli.decode)
+app.add_typer(check_cli.app, name="check")
 app.add_typer(scenario_cli.app, name="scenario")
 app.add_typer(reports_cli.app, name="report")
 
