@@ -159,6 +159,9 @@ class SecondaryScan:
             self._probe_tries = self._tries = link.settings.tries
             self._wait_ns = link.settings.first_byte_ns
             self._search = ThoroughSearch(plan.mask, plan.direction, hexadecimal=plan.hexadecimal)
+        # Who may answer late may also be the second to answer.
+        self._window_ns = max(self._wait_ns, link.answer_window_ns)
+        self._longest_ns = self._window_ns + link.longest_answer_ns() - link.answer_window_ns
         self._report = ScanReport(slowest_answer_ns=self._wait_ns)
         self._slowest_ack_ns = 0
         self._company = COMPANY_AT_FIRST
@@ -237,7 +240,7 @@ class SecondaryScan:
         answer = await self._select(mask)
         if answer.kind is AnswerKind.SILENCE:
             return _Probe(Outcome.EMPTY)
-        window_end = answer.request_end_ns + self._link.answer_window_ns
+        window_end = answer.request_end_ns + self._window_ns
         if answer.kind is not AnswerKind.ACK or await self._late(answer, window_end):
             await self._link.settle(window_end)
             return _Probe(Outcome.COLLISION)
@@ -287,12 +290,12 @@ class SecondaryScan:
         if decoded is None or address is None or answer.frame is None:
             self._rt.log("scan.garbled", mask=mask.to_bytes().hex(), reason=reason)
             self._note_company(late=True)
-            await self._link.settle(answer.request_end_ns + self._link.longest_answer_ns())
+            await self._link.settle(answer.request_end_ns + self._longest_ns)
             return _Probe(Outcome.COLLISION)
         # A short telegram may be over before the answer window is: somebody else may follow.
-        window_end = answer.request_end_ns + self._link.answer_window_ns
+        window_end = answer.request_end_ns + self._window_ns
         if window_end > self._rt.now() and await self._link.listen(window_end):
-            await self._link.settle(answer.request_end_ns + self._link.longest_answer_ns())
+            await self._link.settle(answer.request_end_ns + self._longest_ns)
             disturbed = True
         else:
             disturbed = self._link.take_noise()
@@ -343,14 +346,14 @@ class SecondaryScan:
         """Read again under the same mask: a phantom made by a collision does not come twice."""
         self._report.retries += 1
         answer = await self._link.select(mask, tries=self._tries, first_byte_ns=self._wait_ns)
-        window_end = answer.request_end_ns + self._link.answer_window_ns
+        window_end = answer.request_end_ns + self._window_ns
         if answer.kind is not AnswerKind.ACK or await self._link.listen(window_end):
             await self._link.settle(window_end)
             return False
         answer = await self._request()
         decoded, _ = judge_data(answer, ANYBODY)
         if answer.kind is AnswerKind.BROKEN:
-            await self._link.settle(answer.request_end_ns + self._link.longest_answer_ns())
+            await self._link.settle(answer.request_end_ns + self._longest_ns)
         return address_of(decoded) == address
 
 
