@@ -151,6 +151,11 @@ class Application:
         self._mode_2 = behaviour.mode == 2
         self._ci_field = _CI_FIELDS[behaviour.structure] | (_MODE_2 if self._mode_2 else 0)
 
+    @property
+    def records(self) -> list[CompiledRecord]:
+        """All records of the meter in their order, chosen by a master or not."""
+        return [record for page in self._all for record in page]
+
     # --- What a master chooses ----------------------------------------------------------------
 
     def reset(self, subcode: int) -> None:

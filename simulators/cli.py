@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import simpy
 import typer
 
-from simulators import endpoints, population
+from simulators import control, endpoints, pcapng, population
 from simulators.network import Network
 
 if TYPE_CHECKING:
+    from simulators.http_server import HttpServer
     from simulators.observation import Observation
 
 #: Exit code for a file or an option that cannot be used.
@@ -35,7 +36,11 @@ def simulate(
     ],
     listen: Annotated[
         list[str],
-        typer.Option("--listen", metavar="WHERE", help="pty:PATH or tcp:HOST:PORT; repeatable."),
+        typer.Option(
+            "--listen",
+            metavar="WHERE",
+            help="pty:PATH, tcp:HOST:PORT, udp:HOST:PORT or rfc2217:HOST:PORT; repeatable.",
+        ),
     ],
     seed: Annotated[int, typer.Option(help="Decides everything that is drawn by chance.")] = 1,
     baudrate: Annotated[
@@ -45,8 +50,28 @@ def simulate(
     trace: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every observation as a JSON line.")
     ] = None,
+    pcap: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Capture every frame as pcapng.")
+    ] = None,
+    control_at: Annotated[
+        str | None,
+        typer.Option(
+            "--control",
+            metavar="[HOST:]PORT",
+            help="Look at meters and break them by HTTP and JSON; on loopback without HOST.",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="A line for each selection and collision.")
+    ] = False,
+    schema: Annotated[  # noqa: ARG001 - done by its callback before the file is looked at
+        bool,
+        typer.Option(
+            "--schema",
+            callback=_print_schema,
+            is_eager=True,
+            help="Print the JSON schema of population files, for editors, and leave.",
+        ),
     ] = False,
 ) -> None:
     """Put a population of M-Bus meters on a simulated line and open it to real masters.
@@ -62,22 +87,33 @@ def simulate(
             if trace is not None:
                 file = stack.enter_context(trace.open("w", encoding="utf-8", buffering=1))
                 network.subscribe(lambda seen: print(seen.to_json(), file=file))
+            if pcap is not None:
+                capture = pcapng.Capture(stack.enter_context(pcap.open("wb")), network.epoch)
+                network.subscribe(capture.observe)
             if verbose:
                 network.subscribe(_print)
-            asyncio.run(_serve(network, listen, speed))
+            asyncio.run(_serve(network, listen, speed, control_at))
     except (ValueError, OSError) as error:
         for line in str(error).splitlines():
             typer.echo(f"error: {line}", err=True)
         raise typer.Exit(EXIT_USAGE) from error
 
 
-async def _serve(network: Network, listen: list[str], speed: float) -> None:
-    """Open every endpoint, say so, and stay until a signal comes."""
+def _print_schema(wanted: bool) -> None:
+    """Print the schema and leave."""
+    if wanted:
+        typer.echo(population.schema_text(), nl=False)
+        raise typer.Exit
+
+
+async def _serve(network: Network, listen: list[str], speed: float, control_at: str | None) -> None:
+    """Open every endpoint and the control, say so, and stay until a signal comes."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     opened = list[endpoints.Endpoint]()
+    server: HttpServer | None = None
     try:
         for where in listen:
             opened.append(await endpoints.serve(network, where, speed=speed))
@@ -86,8 +122,15 @@ async def _serve(network: Network, listen: list[str], speed: float) -> None:
             f"{len(network.meters)} meters of {network.population.name!r} at "
             f"{network.bus.format.baudrate} Bd, speed {speed:g}: listening on {places}"
         )
+        if control_at is not None:
+            server = await control.serve(network, control_at)
+            host, port = server.address
+            shown = f"[{host}]" if ":" in host else host
+            typer.echo(f"control on http://{shown}:{port}/")
         await stop.wait()
     finally:
+        if server is not None:
+            await server.close()
         for endpoint in opened:
             await endpoint.close()
         if network.clock is not None:

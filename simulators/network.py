@@ -63,6 +63,8 @@ class Network:
     ) -> None:
         self.env = env
         self.population = population
+        #: What the clocks of the meters show at time 0.
+        self.epoch = epoch
         key = f"{scenario}/{seed}/line"
         self.bus = Bus(env, baudrate, key)
         self.bus.on_frame = self._frame

@@ -8,6 +8,7 @@ the seed and on the meter's own id, so one meter more shifts nothing.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -468,3 +469,8 @@ def schema() -> dict[str, Any]:
     generated = Document.model_json_schema()
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Population"}
     return head | {key: value for key, value in generated.items() if key != "title"}
+
+
+def schema_text() -> str:
+    """The schema as it stands in ``simulators/population.schema.json``."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"

@@ -287,6 +287,31 @@ class CompiledRecord:
                 fixed = coding.encode(value(0))
                 self.characters = lambda _ns: fixed
 
+    def change(self, spec: Any, at_ns: int, key: str, epoch: datetime) -> None:
+        """Have another value from `at_ns` on; what was sent before stays what it was.
+
+        `spec` is what may stand under `value`. ValueError where it does not suit the coding, or is
+        longer than the value before, for which there may be no room in the telegram.
+        """
+        if self.record.coding is None or self._coding is None or self._value is None:
+            msg = "a record with literal data has no value that could be changed"
+            raise ValueError(msg)
+        if isinstance(spec, Stored | DueDate):
+            msg = "only a profile says what is stored at due dates"
+            raise ValueError(msg)
+        coding, before = self._coding, self._value
+        after = _function(self.record.coding, spec, key, epoch)
+        if len(coding.encode(after(at_ns))) > len(self.characters(at_ns)):
+            msg = f"a text may be as long as the one before, {len(self.characters(at_ns)) - 1}"
+            raise ValueError(msg)
+
+        def value(ns: int) -> values.Value:
+            return before(ns) if ns < at_ns else after(ns)
+
+        self._value = value
+        self.characters = lambda ns: coding.encode(value(ns))
+        self.is_clock = False
+
     def encode(self, ns: int) -> bytes:
         """DIB, VIB and value as they stand in a telegram sent at `ns`."""
         return self.head + self.characters(ns)
