@@ -1,4 +1,4 @@
-"""The search over the tree of identification numbers: complete, and as cheap as its model."""
+"""The walk over the tree of identification numbers: complete, and as cheap as its model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mbus.address import SecondaryAddress, SecondaryMask
-from gateway.mbus.search import DigitTreeSearch, Direction, Outcome
+from gateway.mbus.search import Direction, Outcome
+from gateway.mbus.searching.thorough import ThoroughSearch
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -28,7 +29,7 @@ POPULATIONS = st.lists(st.one_of(NUMBERS.map(lambda number: [number]), BATCHES),
 ROOTS = st.lists(st.sampled_from("F" * 12 + "0123456789"), min_size=8, max_size=8).map("".join)
 
 
-def walk(search: DigitTreeSearch, numbers: Collection[str]) -> tuple[list[str], list[str]]:
+def walk(search: ThoroughSearch, numbers: Collection[str]) -> tuple[list[str], list[str]]:
     """Search a bus of perfect meters; gives the numbers found and the masks asked, in order."""
     bus = [SecondaryAddress(number, 0x32A7, 2, 4) for number in numbers]
     found, asked = [], []
@@ -38,7 +39,7 @@ def walk(search: DigitTreeSearch, numbers: Collection[str]) -> tuple[list[str], 
         outcome = (Outcome.EMPTY, Outcome.SINGLE, Outcome.COLLISION)[min(2, len(under))]
         if outcome is Outcome.SINGLE:
             found.append(under[0].identification_number)
-        search.outcome(mask, outcome)
+        search.outcome(mask, outcome, under[0] if outcome is Outcome.SINGLE else None)
     return found, asked
 
 
@@ -64,7 +65,7 @@ def test_every_meter_under_the_mask_is_found_once(
     direction: Direction, numbers: list[str], root: str
 ) -> None:
     """Any population of distinct decimal numbers, both directions, any mask (SCAN-01, SCAN-05)."""
-    search = DigitTreeSearch(SecondaryMask(root), direction)
+    search = ThoroughSearch(SecondaryMask(root), direction)
     found, asked = walk(search, numbers)
     mask = SecondaryMask(root)
     inside = [number for number in numbers if mask.contains(SecondaryAddress(number, 1, 1, 1))]
@@ -78,7 +79,7 @@ def test_every_meter_under_the_mask_is_found_once(
 @given(numbers=POPULATIONS)
 def test_outcomes_are_counted(direction: Direction, numbers: list[str]) -> None:
     """The statistics add up: every mask had one outcome, every meter was single once."""
-    search = DigitTreeSearch(SecondaryMask.ANY, direction)
+    search = ThoroughSearch(SecondaryMask.ANY, direction)
     walk(search, numbers)
     figures = search.statistics
     assert figures.selects == figures.empties + figures.singles + figures.collisions
@@ -88,12 +89,13 @@ def test_outcomes_are_counted(direction: Direction, numbers: list[str]) -> None:
 @given(numbers=POPULATIONS)
 def test_share_grows_to_one(numbers: list[str]) -> None:
     """The share of the number space never falls, and ends at 1."""
-    search = DigitTreeSearch(SecondaryMask.ANY)
+    search = ThoroughSearch(SecondaryMask.ANY)
     shares = [search.share_done]
     bus = [SecondaryAddress(number, 1, 1, 1) for number in numbers]
     while (mask := search.next_mask()) is not None:
-        count = sum(mask.contains(address) for address in bus)
-        search.outcome(mask, (Outcome.EMPTY, Outcome.SINGLE, Outcome.COLLISION)[min(2, count)])
+        under = [address for address in bus if mask.contains(address)]
+        outcome = (Outcome.EMPTY, Outcome.SINGLE, Outcome.COLLISION)[min(2, len(under))]
+        search.outcome(mask, outcome, under[0] if outcome is Outcome.SINGLE else None)
         shares.append(search.share_done)
     assert shares == sorted(shares)
     assert shares[0] == 0
@@ -103,11 +105,11 @@ def test_share_grows_to_one(numbers: list[str]) -> None:
 def test_order_of_the_masks() -> None:
     """Depth first, digit 0 first: forward fixes the first digit, reverse the last."""
     numbers = ["00000000", "09000000"]
-    _, forward = walk(DigitTreeSearch(SecondaryMask.ANY), numbers)
+    _, forward = walk(ThoroughSearch(SecondaryMask.ANY), numbers)
     assert forward[:3] == ["FFFFFFFF", "0FFFFFFF", "00FFFFFF"]
     assert forward[11] == "09FFFFFF"
     assert forward[12] == "1FFFFFFF"
-    _, reverse = walk(DigitTreeSearch(SecondaryMask.ANY, Direction.REVERSE), numbers)
+    _, reverse = walk(ThoroughSearch(SecondaryMask.ANY, Direction.REVERSE), numbers)
     assert reverse[:3] == ["FFFFFFFF", "FFFFFFF0", "FFFFFF00"]
 
 
@@ -124,42 +126,52 @@ def test_order_of_the_masks() -> None:
 )
 def test_known_costs(numbers: list[str], direction: Direction, selects: int) -> None:
     """Selects of ready populations, as counted by hand."""
-    search = DigitTreeSearch(SecondaryMask.ANY, direction)
+    search = ThoroughSearch(SecondaryMask.ANY, direction)
     walk(search, numbers)
     assert search.statistics.selects == selects
 
 
-def test_meters_that_share_a_number_are_reported() -> None:
-    """A collision without a free digit: the mask is named, the neighbours are found."""
-    search = DigitTreeSearch(SecondaryMask.ANY)
+def test_meters_of_one_address_are_reported() -> None:
+    """A collision that no byte resolves: the mask is named, the neighbours are found."""
+    search = ThoroughSearch(SecondaryMask.ANY)
     found, _ = walk(search, ["12345678", "12345678", "12345679", "90000000"])
     assert found == ["12345679", "90000000"]
-    assert search.unresolved == [SecondaryMask("12345678")]
+    assert [mask.identification_number for mask in search.unresolved] == ["12345678"]
 
 
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("decimal", [0, 1])
-def test_digits_a_to_e_are_reported(direction: Direction, decimal: int) -> None:
-    """Several answered, ten narrower masks hold fewer than two: their mask is named."""
+def test_digits_a_to_e_are_asked_for_where_somebody_is_missing(
+    direction: Direction, decimal: int
+) -> None:
+    """Several answered, ten narrower masks hold fewer than two: five more follow."""
     numbers = ["A0000000", "B0000000", "10000000"][: 2 + decimal]
     if direction is Direction.REVERSE:
         numbers = [number[::-1] for number in numbers]
-    search = DigitTreeSearch(SecondaryMask.ANY, direction)
+    search = ThoroughSearch(SecondaryMask.ANY, direction)
     found, asked = walk(search, numbers)
-    assert found == numbers[2:]
-    assert search.unresolved == [SecondaryMask.ANY]
-    assert len(asked) == 11
+    assert set(found) == set(numbers)
+    assert search.unresolved == []
+    assert len(set(asked)) == 16
 
 
-def test_what_is_missing_is_named_once_at_its_place() -> None:
-    """A hidden digit deep in the tree is named there, and not again at every level above."""
-    search = DigitTreeSearch(SecondaryMask.ANY)
-    walk(search, ["123A5678", "123B5678"])
-    assert search.unresolved == [SecondaryMask("123FFFFF")]
+def test_a_letter_is_sought_at_its_place() -> None:
+    """A letter deep in the tree is asked for there."""
+    search = ThoroughSearch(SecondaryMask.ANY)
+    found, asked = walk(search, ["123A5678", "123B5678"])
+    assert set(found) == {"123A5678", "123B5678"}
+    assert "123AFFFF" in asked
+
+
+def test_a_digit_f_is_told_apart_by_other_digits() -> None:
+    """F cannot be asked for: it is the wildcard. Another digit may still tell the meters apart."""
+    search = ThoroughSearch(SecondaryMask.ANY)
+    found, _ = walk(search, ["F2345678", "F2345679"])
+    assert set(found) == {"F2345678", "F2345679"}
 
 
 def test_outcomes_come_in_order() -> None:
     """An outcome for another mask than the one asked is a mistake of the caller."""
-    search = DigitTreeSearch(SecondaryMask.ANY)
+    search = ThoroughSearch(SecondaryMask.ANY)
     with pytest.raises(AssertionError, match="asked last"):
         search.outcome(SecondaryMask("0FFFFFFF"), Outcome.EMPTY)
