@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, unique
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.mbus.data_types import Scaled, read_text
 from gateway.mbus.structure import (
@@ -23,6 +23,14 @@ from gateway.mbus.tables.manual import Unit, ValueType
 from gateway.mbus.tables.vif import FB, FD, FD_FD, PRIMARY, Vif
 from gateway.mbus.tables.vife import COMBINED_UNITS, CONDUCTORS, VIFES, Effect, Per
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.mbus.data_record import DataRecord
+
+    #: Coding, bytes of data as sent, their place in the frame -> the record.
+    Reader = Callable[["Coding", bytes, int], DataRecord]
+
 VIF_FB: Final = 0xFB
 VIF_FD: Final = 0xFD
 _CODE: Final = 0x7F
@@ -30,10 +38,12 @@ _VIF_VENDOR: Final = 0x7F
 _DATE_PRIMARY: Final = (0x6C, 0x6D)
 _DATA_FIELD_REAL: Final = 0x05
 _DATA_FIELD_BCD: Final = (0x9, 0xA, 0xB, 0xC, 0xE)
-_DATA_FIELD_EMPTY: Final = (0x0, 0x8)
+#: F stands in 7F, the request for global readout, which brings no data either.
+_DATA_FIELD_EMPTY: Final = (0x0, 0x8, 0xF)
 #: Integers of 2, 3, 4 and 6 bytes: type G, J, F and I.
 _DATA_FIELD_INSTANT: Final = (0x2, 0x3, 0x4, 0x6)
-_VENDOR: Final = "vendor specific"
+_TIME_OF_DAY_SIZE: Final = 3
+_TEMPLATE_SIZE_MAX: Final = 6
 
 
 @unique
@@ -72,7 +82,7 @@ class Form(IntEnum):
     BYTES = 7
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Coding:
     """Everything that DIB and VIB say; the data add only a number, a text or a time.
 
@@ -81,6 +91,13 @@ class Coding:
     marks the plain time point whose time belongs to the values of its storage number (C-58),
     `takes_time` the values that may get one. `qualifiers` are words of the VIFEs for the
     description. `msb_first` = mode 2, the most significant byte of data and text comes first.
+
+    `template` % (integer x `factor`) is the exact text of a plain number; "" where a value takes
+    more than that (see `_settle`). `reader` reads the data, once `gateway.mbus.record` has chosen
+    it. `text_is_last` tells where the plain text stands (`gateway.mbus.structure`).
+
+    All records of the same bytes share one coding, so nobody may change it. It is not frozen only
+    because a frozen one takes four times as long to make, and a cold start makes hundreds.
     """
 
     dib: bytes
@@ -101,6 +118,10 @@ class Coding:
     qualifiers: tuple[str, ...] = ()
     plain_text: bytes | None = None
     msb_first: bool = False
+    text_is_last: bool = False
+    template: str = ""
+    factor: int | float = 1
+    reader: Reader | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -125,33 +146,71 @@ def build_coding(
 ) -> Coding:
     """Work out one coding; `vib` may be empty (global readout without a VIF)."""
     dif = dib[0]
-    storage_number, tariff, subunit = _dife_numbers(dib)
-    meaning = _read_vib(vib, text_is_last=text_is_last)
-    plain_text = None
-    if is_plain_text(vib):
-        plain_text = text_of(vib, 0, text_is_last=text_is_last)
     data_field = dif & DATA_FIELD
-    gives_time = len(vib) == 1 and vib[0] in _DATE_PRIMARY
+    numbers = _dife_numbers(dib) if len(dib) > 1 else (dif >> 6, 0, 0)
+    if len(vib) == 1 and not is_plain_text(vib):
+        # Most codings by far: one VIF and nothing that could change it.
+        value_type, unit, scale, is_date = PRIMARY[vib[0]]
+        form = _DATE_FORMS[data_field] if is_date else _FORMS[data_field]
+        function = _FUNCTIONS[dif >> 4 & 0x03]
+        coding = Coding(
+            dib, vib, DATA_SIZES[data_field], form, function, *numbers, value_type, unit, scale
+        )
+        coding.gives_time = vib[0] in _DATE_PRIMARY
+        coding.takes_time = not coding.gives_time
+    else:
+        coding = _build_long(dib, vib, numbers, text_is_last=text_is_last)
+    coding.msb_first = msb_first
+    _settle(coding)
+    return coding
+
+
+def _build_long(
+    dib: bytes, vib: bytes, numbers: tuple[int, int, int], *, text_is_last: bool
+) -> Coding:
+    """Work out a coding with VIFEs, with a plain text, or without any VIF."""
+    meaning = _read_vib(vib, text_is_last=text_is_last)
+    data_field = dib[0] & DATA_FIELD
+    plain_text = text_of(vib, 0, text_is_last=text_is_last) if is_plain_text(vib) else None
     return Coding(
-        dib=dib,
-        vib=vib,
-        size=DATA_SIZES[data_field],
-        form=_form(data_field, is_date=meaning.is_date),
-        function=Function(dif >> 4 & 0x03),
-        storage_number=storage_number,
-        tariff=tariff,
-        subunit=subunit,
-        value_type=meaning.value_type,
-        unit=meaning.unit,
-        scale=meaning.scale,
+        dib,
+        vib,
+        DATA_SIZES[data_field],
+        _DATE_FORMS[data_field] if meaning.is_date else _FORMS[data_field],
+        _FUNCTIONS[dib[0] >> 4 & 0x03],
+        *numbers,
+        meaning.value_type,
+        meaning.unit,
+        meaning.scale,
         addend=meaning.addend,
         record_error=meaning.record_error,
-        gives_time=gives_time,
-        takes_time=bool(vib) and not gives_time,
+        takes_time=bool(vib),
         qualifiers=tuple(meaning.qualifiers),
         plain_text=plain_text,
-        msb_first=msb_first,
+        text_is_last=text_is_last,
     )
+
+
+def _settle(coding: Coding) -> None:
+    """Add what follows from the other fields: a time of day is no date, a plain number is text.
+
+    The text is exact: the double nearest to 10^scale and the product are rounded once each, which
+    moves the number by less than 2^-52 of itself. With an integer below 2^48 (six bytes, twelve
+    digits) that is less than a tenth of half a unit of the last decimal, so rounding to that
+    decimal finds the integer again.
+    """
+    if coding.record_error:
+        return
+    form = coding.form
+    if form is Form.INSTANT and coding.size == _TIME_OF_DAY_SIZE:
+        coding.value_type, coding.unit = ValueType.TIME, Unit.SECOND
+    elif (
+        (form is Form.INTEGER or form is Form.BCD)
+        and coding.size <= _TEMPLATE_SIZE_MAX
+        and coding.addend is None
+        and coding.scale in _TEMPLATES
+    ):
+        coding.template, coding.factor = _TEMPLATES[coding.scale]
 
 
 def special_coding(dif: int) -> Coding:
@@ -182,7 +241,7 @@ def _dife_numbers(dib: bytes) -> tuple[int, int, int]:
 
 
 def _form(data_field: int, *, is_date: bool) -> Form:
-    if data_field in _DATA_FIELD_EMPTY or data_field == 0x0F:
+    if data_field in _DATA_FIELD_EMPTY:
         return Form.EMPTY
     if data_field == DATA_FIELD_LVAR:
         return Form.LVAR
@@ -191,6 +250,16 @@ def _form(data_field: int, *, is_date: bool) -> Form:
     if data_field == _DATA_FIELD_REAL:
         return Form.REAL
     return Form.BCD if data_field in _DATA_FIELD_BCD else Form.INTEGER
+
+
+_FORMS: Final = tuple(_form(data_field, is_date=False) for data_field in range(16))
+_DATE_FORMS: Final = tuple(_form(data_field, is_date=True) for data_field in range(16))
+_FUNCTIONS: Final = tuple(Function)[:4]
+#: By power of ten, what `Coding` needs to write a number. float() of a decimal is rounded once.
+_TEMPLATES: Final[dict[int, tuple[str, int | float]]] = {
+    scale: ("%d", 10**scale) if scale >= 0 else (f"%.{-scale}f", float(f"1e{scale}"))
+    for scale in range(-18, 19)
+}
 
 
 # --- VIF and VIFEs --------------------------------------------------------------------------------

@@ -17,12 +17,13 @@ from gateway.mbus.structure import DATA_FIELD
 from gateway.mbus.tables.manual import Unit, ValueType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from gateway.mbus.coding import Reader
     from gateway.mbus.data_types import Instant
 
 #: Times that fit the 32-bit registers of manual 6.2; others count as none (C-58).
 _UNIX_TIME_MAX: Final = 0xFFFF_FFFF
+_TYPE_F_SIZE: Final = 4
+_TYPE_G_SIZE: Final = 2
 
 
 class DataRecord:
@@ -151,18 +152,24 @@ class DataRecord:
 
 def read_record(coding: Coding, data: bytes, offset: int) -> DataRecord:
     """Read one record; `data` are its bytes as sent, the LVAR byte included."""
+    return reader_of(coding)(coding, data, offset)
+
+
+def reader_of(coding: Coding) -> Reader:
+    """Choose the function that reads the data of a coding; none of them raises."""
     if coding.record_error:
-        return _refused(coding, data, offset, f'record error "{coding.record_error}"')
-    try:
-        return _READERS[coding.form](coding, data, offset)
-    except ValueError as reason:
-        return _refused(coding, data, offset, str(reason))
+        return _read_record_error
+    if not coding.template:
+        return _READERS[coding.form]
+    if coding.form is Form.BCD:
+        return _read_plain_bcd
+    return _read_integer if coding.msb_first else _read_plain_integer
 
 
 def _refused(
-    coding: Coding, data: bytes, offset: int, got: str, expected: str = "a value"
+    coding: Coding, data: bytes, offset: int, got: object, expected: str = "a value"
 ) -> DataRecord:
-    error = RecordError(offset, expected, got)
+    error = RecordError(offset, expected, str(got))
     return DataRecord(coding, data, offset, None, coding.scale, coding.unit, None, error)
 
 
@@ -188,9 +195,21 @@ def _number(coding: Coding, data: bytes, offset: int, integer: int) -> DataRecor
 # --- One reader for each form ---------------------------------------------------------------------
 
 
+def _read_record_error(coding: Coding, data: bytes, offset: int) -> DataRecord:
+    """Pass on what the meter itself says by a VIFE: there is no value, whatever the data are."""
+    return _refused(coding, data, offset, f'record error "{coding.record_error}"')
+
+
 def _read_empty(coding: Coding, data: bytes, offset: int) -> DataRecord:
     """Leave the value None: a record without data says nothing."""
     return DataRecord(coding, data, offset, None, coding.scale, coding.unit, None)
+
+
+def _read_plain_integer(coding: Coding, data: bytes, offset: int) -> DataRecord:
+    """Read the most frequent kind of record in as few steps as there can be."""
+    integer = int.from_bytes(data, "little", signed=True)
+    text = coding.template % (integer * coding.factor)
+    return DataRecord(coding, data, offset, integer, coding.scale, coding.unit, text)
 
 
 def _read_integer(coding: Coding, data: bytes, offset: int) -> DataRecord:
@@ -198,25 +217,54 @@ def _read_integer(coding: Coding, data: bytes, offset: int) -> DataRecord:
     return _number(coding, data, offset, int.from_bytes(data, order, signed=True))
 
 
+def _read_plain_bcd(coding: Coding, data: bytes, offset: int) -> DataRecord:
+    """Read the second most frequent kind; letters among the digits take the long way."""
+    try:
+        integer = int((data if coding.msb_first else data[::-1]).hex())
+    except ValueError:
+        return _read_bcd(coding, data, offset)
+    text = coding.template % (integer * coding.factor)
+    return DataRecord(coding, data, offset, integer, coding.scale, coding.unit, text)
+
+
 def _read_bcd(coding: Coding, data: bytes, offset: int) -> DataRecord:
     raw = data[::-1] if coding.msb_first else data
-    return _number(coding, data, offset, data_types.read_bcd(raw))
+    try:
+        return _number(coding, data, offset, data_types.read_bcd(raw))
+    except ValueError as reason:
+        return _refused(coding, data, offset, reason)
 
 
 def _read_real(coding: Coding, data: bytes, offset: int) -> DataRecord:
-    raw = data[::-1] if coding.msb_first else data
-    value = decimal_text(*_rescaled(coding, data_types.read_real(raw)))
-    integer, scale = fitted(_rescaled(coding, data_types.shortest_real(raw)))
-    return DataRecord(coding, data, offset, integer, scale, coding.unit, value)
+    try:
+        real = data_types.read_real(data[::-1] if coding.msb_first else data)
+    except ValueError as reason:
+        return _refused(coding, data, offset, reason)
+    exact, short = data_types.exact_decimal(real), data_types.shortest_decimal(real)
+    if coding.addend is not None:
+        exact, short = _added(coding, exact), fitted(_added(coding, short))
+    value = decimal_text(exact.integer, exact.scale + coding.scale)
+    scale = short.scale + coding.scale
+    return DataRecord(coding, data, offset, short.integer, scale, coding.unit, value)
 
 
-def _rescaled(coding: Coding, number: Scaled) -> Scaled:
-    scaled = Scaled(number.integer, number.scale + coding.scale)
-    return scaled if coding.addend is None else add(scaled, coding.addend)
+def _added(coding: Coding, number: Scaled) -> Scaled:
+    """Add the constant of a VIFE to a number that still lacks the scale of the coding."""
+    assert coding.addend is not None
+    return add(number, Scaled(coding.addend.integer, coding.addend.scale - coding.scale))
 
 
 def _read_instant(coding: Coding, data: bytes, offset: int) -> DataRecord:
     raw = data[::-1] if coding.msb_first else data
+    if len(data) == _TYPE_F_SIZE:
+        plain = data_types.plain_type_f(raw)
+        if plain is not None:
+            text, seconds = plain
+            return DataRecord(coding, data, offset, seconds, coding.scale, coding.unit, text)
+    elif len(data) == _TYPE_G_SIZE:
+        day, seconds, _ = data_types.read_date(raw[0] | raw[1] << 8)
+        if day is not None:
+            return DataRecord(coding, data, offset, seconds, coding.scale, coding.unit, day)
     instant = data_types.INSTANT_READERS[len(data)](raw)
     if instant.text is None:
         return _refused(coding, data, offset, instant.reason, "a point in time")
@@ -239,14 +287,21 @@ def _read_lvar(coding: Coding, data: bytes, offset: int) -> DataRecord:
         return _read_empty(coding, data, offset)
     if coding.unit is Unit.UTC:
         return _refused(coding, data, offset, f"LVAR {lvar:02X}", _POINT_IN_TIME)
-    if lvar in data_types.LVAR_POSITIVE_BCD:
-        return _number(coding, data, offset, data_types.read_bcd(payload))
-    if lvar in data_types.LVAR_NEGATIVE_BCD:
-        return _number(coding, data, offset, -data_types.read_bcd(payload))
+    if lvar in data_types.LVAR_POSITIVE_BCD or lvar in data_types.LVAR_NEGATIVE_BCD:
+        return _read_lvar_bcd(coding, data, offset, payload)
     if len(payload) <= data_types.LVAR_INTEGER_SIZE_MAX:
         integer = data_types.read_integer(payload)
         return _number(coding, data, offset, integer)
     return _without_number(coding, data, offset, data_types.read_number_of_bytes(payload))
+
+
+def _read_lvar_bcd(coding: Coding, data: bytes, offset: int, payload: bytes) -> DataRecord:
+    try:
+        number = data_types.read_bcd(payload)
+    except ValueError as reason:
+        return _refused(coding, data, offset, reason)
+    sign = -1 if data[0] in data_types.LVAR_NEGATIVE_BCD else 1
+    return _number(coding, data, offset, sign * number)
 
 
 def _read_bytes(coding: Coding, data: bytes, offset: int) -> DataRecord:
@@ -255,8 +310,8 @@ def _read_bytes(coding: Coding, data: bytes, offset: int) -> DataRecord:
 
 
 _POINT_IN_TIME: Final = "a point in time of type F, G, I or J"
-#: One reader for each `Form`, in its order; ValueError says that the data are no value.
-_READERS: Final[tuple[Callable[[Coding, bytes, int], DataRecord], ...]] = (
+#: One reader for each `Form`, in its order.
+_READERS: Final[tuple[Reader, ...]] = (
     _read_empty,
     _read_integer,
     _read_bcd,

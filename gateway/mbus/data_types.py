@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import struct
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 #: Two-digit years up to here belong to 20xx where the telegram does not say (MBDOC48).
@@ -20,11 +21,25 @@ YEAR_2000_MAX: Final = 80
 YEAR_MAX: Final = 99
 _EPOCH_DAY: Final = dt.date(1970, 1, 1).toordinal()
 _SECONDS_PER_DAY: Final = 86_400
+#: Dates remembered, about 200 bytes each.
+DATES_MAX: Final = 4096
+_TWO_DIGITS: Final = tuple(f"{number:02d}" for number in range(60))
 #: Nine significant digits always bring a float32 back.
 _FLOAT32_DIGITS: Final = 9
 #: Any decimal of so many digits survives the way through a float32, unless it is subnormal.
 _FLOAT32_DIGITS_SURE: Final = 6
 _FLOAT32_NORMAL_MIN: Final = 2.0**-126
+_FLOAT32: Final = struct.Struct("<f")
+_FLOAT32_BITS: Final = 24
+#: The least float32 is 2^-149.
+_POWERS_OF_FIVE: Final = tuple(5**number for number in range(150))
+#: Reals for which `_shortest_by_arithmetic` needs no power of ten that a double cannot hold.
+_PLAIN_REAL_MIN: Final = 1e-12
+_PLAIN_REAL_MAX: Final = 1e6
+_POWERS_OF_TEN: Final = tuple(float(10**number) for number in range(23))
+_SURELY_LESS: Final = 1 - 1e-6
+_SURELY_MORE: Final = 1 + 1e-6
+_NOT_THE_MIDDLE: Final = 0.5 - 1e-6
 
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
@@ -74,8 +89,14 @@ def read_bcd(data: bytes) -> int:
     as a minus sign (EN 13757-3), so F is the sign and everything else hexadecimal no value.
     """
     digits = data[::-1].hex()
-    if digits.isdigit():
+    try:
         return int(digits)
+    except ValueError:
+        return _read_letters(digits)
+
+
+def _read_letters(digits: str) -> int:
+    """Read BCD that holds letters: the sign F, or no value."""
     if digits[0] == "f" and digits[1:].isdigit():
         return -int(digits[1:])
     raise ValueError(f"BCD {digits.upper()} ({_bcd_fault(digits)})")
@@ -93,32 +114,67 @@ def _bcd_fault(digits: str) -> str:
     return "error"
 
 
-def read_real(data: bytes) -> Scaled:
-    """Read type H exactly: every finite float32 is a decimal of limited length.
-
-    Raises ValueError for NaN and the infinities: they are no value.
-    """
-    value: float = struct.unpack("<f", data)[0]
+def read_real(data: bytes) -> float:
+    """Read type H; raises ValueError for NaN and the infinities: they are no value."""
+    value: float = _FLOAT32.unpack(data)[0]
     if not math.isfinite(value):
         raise ValueError(f"real {value}")
+    return value
+
+
+def exact_decimal(value: float) -> Scaled:
+    """Write a real out in full: every finite float32 is a decimal of limited length."""
     numerator, denominator = value.as_integer_ratio()
+    if denominator == 1:
+        return _trimmed(numerator, 0)
+    # An odd number of halves, quarters ... ends in 5 when written as a decimal: nothing to trim.
     halvings = denominator.bit_length() - 1
-    return _trimmed(numerator * 5**halvings, -halvings)
+    return Scaled(numerator * _POWERS_OF_FIVE[halvings], -halvings)
 
 
-def shortest_real(data: bytes) -> Scaled:
+def shortest_decimal(value: float) -> Scaled:
     """Give the shortest decimal that reads back as the same float32 (C-59).
 
     0.1 is sent as 0.100000001490116…; the shortest decimal is 1 x 10^-1, which is what the meter
-    meant and what fits the integer and scale registers. Raises ValueError as `read_real`.
+    meant and what fits the integer and scale registers.
     """
-    value: float = struct.unpack("<f", data)[0]
-    if not math.isfinite(value):
-        raise ValueError(f"real {value}")
-    is_normal = abs(value) >= _FLOAT32_NORMAL_MIN
-    for digits in range(_FLOAT32_DIGITS_SURE if is_normal else 1, _FLOAT32_DIGITS + 1):
+    if _PLAIN_REAL_MIN <= abs(value) < _PLAIN_REAL_MAX:
+        return _shortest_by_arithmetic(value) or _shortest_by_trial(value)
+    return _shortest_by_trial(value)
+
+
+def _shortest_by_arithmetic(value: float) -> Scaled | None:
+    """Find the shortest decimal with a few multiplications; None where they are not sure.
+
+    All decimals that lie less than half a unit in the last place from a float32 read back as that
+    float32. A double carries such a comparison with a relative error below 10^-15, so only what
+    comes within 10^-6 of the limit, or of the middle between two decimals, is left to the trial.
+    """
+    mantissa, exponent = math.frexp(value)
+    if abs(mantissa) == 0.5:
+        # A power of two: its lower neighbour is nearer than its upper one.
+        return None
+    half = math.ldexp(1.0, exponent - _FLOAT32_BITS - 1)
+    decimals = _FLOAT32_DIGITS_SURE - 1 - math.floor(math.log10(abs(value)))
+    for more in range(_FLOAT32_DIGITS - _FLOAT32_DIGITS_SURE):
+        power = _POWERS_OF_TEN[decimals + more]
+        exact = value * power
+        nearest = round(exact)
+        off, limit = abs(exact - nearest), half * power
+        if off < limit * _SURELY_LESS:
+            return _trimmed(nearest, -decimals - more) if off < _NOT_THE_MIDDLE else None
+        if off < limit * _SURELY_MORE:
+            return None
+    return None
+
+
+def _shortest_by_trial(value: float) -> Scaled:
+    """Find the shortest decimal by writing one, reading it back and adding a digit."""
+    least = _FLOAT32_DIGITS_SURE if abs(value) >= _FLOAT32_NORMAL_MIN else 1
+    for digits in range(least, _FLOAT32_DIGITS + 1):
         text = f"{value:.{digits - 1}e}"
-        if _as_float32(text) == value:
+        # Nine digits name every float32.
+        if digits == _FLOAT32_DIGITS or _as_float32(text) == value:
             break
     mantissa, _, exponent = text.partition("e")
     whole, _, fraction = mantissa.partition(".")
@@ -127,7 +183,7 @@ def shortest_real(data: bytes) -> Scaled:
 
 def _as_float32(text: str) -> float:
     try:
-        rounded: float = struct.unpack("<f", struct.pack("<f", float(text)))[0]
+        rounded: float = _FLOAT32.unpack(_FLOAT32.pack(float(text)))[0]
     except OverflowError:
         return math.inf
     return rounded
@@ -137,10 +193,11 @@ def _trimmed(integer: int, scale: int) -> Scaled:
     """Take zeros off the end of the integer, so that equal numbers have one form."""
     if not integer:
         return Scaled(0, 0)
-    while integer % 10 == 0:
-        integer //= 10
-        scale += 1
-    return Scaled(integer, scale)
+    if integer % 10:
+        return Scaled(integer, scale)
+    digits = str(integer)
+    zeros = len(digits) - len(digits.rstrip("0"))
+    return Scaled(integer // 10**zeros, scale + zeros)
 
 
 def fitted(number: Scaled) -> Scaled:
@@ -149,6 +206,8 @@ def fitted(number: Scaled) -> Scaled:
     Only an additive constant can lead beyond 64 bits; no meter was seen to do it.
     """
     integer, scale = number
+    if INT64_MIN <= integer <= INT64_MAX:
+        return number
     excess = max(0, len(str(abs(integer))) - _INT64_DIGITS)
     while not INT64_MIN <= round(integer, -excess) // 10**excess <= INT64_MAX:
         excess += 1
@@ -173,36 +232,38 @@ def read_type_f(data: bytes) -> Instant:
     Hundred-years (hour byte, bits 5-6) count from 1900; 0 with a year up to 80 means 20xx, because
     most meters leave them zero.
     """
-    year = _year(data[2] >> 5 | (data[3] & 0xF0) >> 1, data[1] >> 5 & 0x03)
-    fields = (year, data[3] & 0x0F, data[2] & 0x1F, data[1] & 0x1F, data[0] & 0x3F, 0)
-    summer_time, invalid = bool(data[1] & _TYPE_F_SU), bool(data[0] & _TYPE_F_IV)
-    return _date_time(fields, summer_time=summer_time, invalid=invalid)
+    minute, hour, low, high = data
+    date = read_date(low | high << 8, hour >> 5 & 0x03)
+    clock = (hour & 0x1F, minute & 0x3F, 0)
+    return _date_time(date, clock, bool(hour & _TYPE_F_SU), bool(minute & _TYPE_F_IV))
+
+
+def plain_type_f(data: bytes) -> tuple[str, int] | None:
+    """Read the text and the seconds of a type F that is valid beyond doubt, else None.
+
+    The short way for what nearly all are; `read_type_f` has the flags and the reasons.
+    """
+    minute, hour, low, high = data
+    day, seconds, _ = read_date(low | high << 8, hour >> 5 & 0x03)
+    hour &= 0x1F
+    if minute > 59 or hour > 23 or day is None:
+        return None
+    text = f"{day}T{_TWO_DIGITS[hour]}:{_TWO_DIGITS[minute]}:00"
+    return text, seconds + hour * 3600 + minute * 60
 
 
 def read_type_g(data: bytes) -> Instant:
     """Read two bytes: day, month, year (MBDOC48)."""
-    year = _year(data[0] >> 5 | (data[1] & 0xF0) >> 1, 0)
-    month, day = data[1] & 0x0F, data[0] & 0x1F
-    try:
-        date = dt.date(year, month, day)
-    except ValueError:
-        return Instant(None, None, f"year {year}, month {month}, day {day}")
-    return Instant(date.isoformat(), (date.toordinal() - _EPOCH_DAY) * _SECONDS_PER_DAY)
+    text, seconds, fields = read_date(data[0] | data[1] << 8)
+    return Instant(None, None, fields) if text is None else Instant(text, seconds)
 
 
 def read_type_i(data: bytes) -> Instant:
     """Read six bytes, second to year; IV is bit 7 of the minute byte."""
-    year = _year(data[3] >> 5 | (data[4] & 0xF0) >> 1, 0)
-    fields = (
-        year,
-        data[4] & 0x0F,
-        data[3] & 0x1F,
-        data[2] & 0x1F,
-        data[1] & 0x3F,
-        data[0] & 0x3F,
-    )
-    summer_time, invalid = bool(data[0] & _TYPE_I_SU), bool(data[1] & _TYPE_I_IV)
-    return _date_time(fields, summer_time=summer_time, invalid=invalid)
+    second, minute, hour = data[0], data[1], data[2]
+    date = read_date(data[3] | data[4] << 8)
+    clock = (hour & 0x1F, minute & 0x3F, second & 0x3F)
+    return _date_time(date, clock, bool(second & _TYPE_I_SU), bool(minute & _TYPE_I_IV))
 
 
 def read_type_j(data: bytes) -> Instant:
@@ -219,6 +280,30 @@ def read_type_j(data: bytes) -> Instant:
 INSTANT_READERS: Final = {2: read_type_g, 3: read_type_j, 4: read_type_f, 6: read_type_i}
 
 
+class Date(NamedTuple):
+    """A day: ISO 8601 and its first second, both None for no day of any calendar; its fields."""
+
+    text: str | None
+    seconds: int
+    fields: str
+
+
+@lru_cache(maxsize=DATES_MAX)
+def read_date(low_high: int, hundreds: int = 0) -> Date:
+    """Read the two bytes that all dates share: day, month and seven bits of year.
+
+    Remembered, because the meters of a bus live on the same day and have few due dates.
+    """
+    year = _year(low_high >> 5 & 0x07 | low_high >> 9 & 0x78, hundreds)
+    month, day = low_high >> 8 & 0x0F, low_high & 0x1F
+    fields = f"year {year}, month {month}, day {day}"
+    try:
+        date = dt.date(year, month, day)
+    except ValueError:
+        return Date(None, 0, fields)
+    return Date(date.isoformat(), (date.toordinal() - _EPOCH_DAY) * _SECONDS_PER_DAY, fields)
+
+
 def _year(two_digits: int, hundreds: int) -> int:
     """Complete a year; 127 ("every year") and the like give 0, which no calendar has."""
     if two_digits > YEAR_MAX:
@@ -229,21 +314,22 @@ def _year(two_digits: int, hundreds: int) -> int:
 
 
 def _date_time(
-    fields: tuple[int, int, int, int, int, int], *, summer_time: bool, invalid: bool
+    date: Date,
+    clock: tuple[int, int, int],
+    summer_time: bool,
+    invalid: bool,
 ) -> Instant:
     """Put fields together; those that name no instant ("every day", all ones) give a reason."""
-    year, month, day, hour, minute, second = fields
-    try:
-        moment = dt.datetime(year, month, day, hour, minute, second)
-    except ValueError:
-        reason = f"year {year}, month {month}, day {day}, {hour}:{minute}:{second}"
-        return Instant(None, None, reason, summer_time=summer_time, invalid=invalid)
+    day, day_seconds, fields = date
+    hour, minute, second = clock
+    if day is None or hour > 23 or minute > 59 or second > 59:
+        reason = f"{fields}, {hour}:{minute}:{second}"
+        return Instant(None, None, reason, False, summer_time, invalid)
+    text = f"{day}T{_TWO_DIGITS[hour]}:{_TWO_DIGITS[minute]}:{_TWO_DIGITS[second]}"
     if invalid:
-        reason = f"{moment.isoformat()} marked invalid (IV)"
-        return Instant(None, None, reason, summer_time=summer_time, invalid=True)
-    days = moment.toordinal() - _EPOCH_DAY
-    seconds = days * _SECONDS_PER_DAY + hour * 3600 + minute * 60 + second
-    return Instant(moment.isoformat(), seconds, summer_time=summer_time)
+        return Instant(None, None, f"{text} marked invalid (IV)", False, summer_time, True)
+    seconds = day_seconds + hour * 3600 + minute * 60 + second
+    return Instant(text, seconds, "", False, summer_time)
 
 
 # --- Variable length ------------------------------------------------------------------------------

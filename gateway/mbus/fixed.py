@@ -11,8 +11,8 @@ from typing import Final
 
 from gateway.mbus.address import identification_from_bytes
 from gateway.mbus.coding import Coding, Form, Function
+from gateway.mbus.data_record import DataRecord, read_record
 from gateway.mbus.header import Header
-from gateway.mbus.record import DataRecord
 from gateway.mbus.tables.fixed import (
     MEDIA,
     MEDIA_MSB_FIRST,
@@ -52,7 +52,7 @@ def parse_fixed(
         second = _counter_coding(second_unit, header.status, msb_first=msb_first)
     counters = ((first, 8), (second, 12))
     return header, tuple(
-        DataRecord(coding, data[at : at + COUNTER_SIZE], offset + at) for coding, at in counters
+        read_record(coding, data[at : at + COUNTER_SIZE], offset + at) for coding, at in counters
     )
 
 

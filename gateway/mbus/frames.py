@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from zlib import adler32
 
 from gateway.mbus.errors import FrameError, LocalProtocolError
 
@@ -69,7 +70,14 @@ CI_SELECT_MSB_FIRST: Final = 0x56
 
 
 def checksum(counted: bytes) -> int:
-    """Sum modulo 256 over C field, A field, CI field and data (MBDOC48 p.22)."""
+    """Sum modulo 256 over C field, A field, CI field and data (MBDOC48 p.22).
+
+    The low half of Adler-32, started at 0, is the plain sum of the bytes modulo 65521. At most 255
+    bytes are counted, whose sum stays below that, and it is several times faster than `sum`; what
+    is longer is no frame, and is summed all the same.
+    """
+    if len(counted) <= L_FIELD_MAX:
+        return adler32(counted, 0) & 0xFF
     return sum(counted) & 0xFF
 
 

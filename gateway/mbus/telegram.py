@@ -7,7 +7,6 @@ got.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gateway.mbus import frames
@@ -29,7 +28,8 @@ from gateway.mbus.header import (
     parse_long_header,
     parse_short_header,
 )
-from gateway.mbus.record import DataRecord, read_records
+from gateway.mbus.plan import find_plan, remember
+from gateway.mbus.record import DataRecord, read_record, read_records
 from gateway.mbus.tables.manual import Unit, ValueType
 from gateway.mbus.timestamps import assign_timestamps
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 DATA_OFFSET: Final = 7
 C_FIELD_OFFSET: Final = 4
 CI_FIELD_OFFSET: Final = 6
+#: Where the records stand behind a long header.
+RECORDS_OFFSET: Final = 19
 
 _ALARM_CODING: Final = Coding(
     dib=b"",
@@ -52,7 +54,6 @@ _ALARM_CODING: Final = Coding(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Telegram:
     """What `decode` made of the bytes.
 
@@ -61,16 +62,80 @@ class Telegram:
     error are kept. Values that are no values flag only their own record (`DataRecord.error`).
     """
 
-    frame: frames.Frame | None
-    header: Header | None = None
-    records: tuple[DataRecord, ...] = ()
-    more_records_follow: bool = False
-    error: MBusError | None = None
-    application_error: int | None = None
+    __slots__ = (
+        "_frame",
+        "_header",
+        "_wire",
+        "application_error",
+        "error",
+        "more_records_follow",
+        "records",
+    )
+
+    def __init__(
+        self,
+        frame: frames.Frame | None,
+        header: Header | None = None,
+        records: tuple[DataRecord, ...] = (),
+        more_records_follow: bool = False,
+        error: MBusError | None = None,
+        application_error: int | None = None,
+        *,
+        wire: bytes = b"",
+    ) -> None:
+        """Put a telegram together; `wire` = a sound answer whose frame and header can wait."""
+        self._frame = frame
+        self._header = header
+        self._wire = wire
+        self.records = records
+        self.more_records_follow = more_records_follow
+        self.error = error
+        self.application_error = application_error
+
+    @property
+    def frame(self) -> frames.Frame | None:
+        """The frame that carried the telegram."""
+        if self._frame is None and self._wire:
+            wire = self._wire
+            self._frame = LongFrame(wire[4], wire[5], wire[6], wire[DATA_OFFSET:-2])
+        return self._frame
+
+    @property
+    def header(self) -> Header | None:
+        """Who answers and how it is; None where the CI field has no header or it is cut short."""
+        if self._header is None and self._wire:
+            msb_first = bool(self._wire[CI_FIELD_OFFSET] & CI_MSB_FIRST)
+            data = self._wire[DATA_OFFSET:RECORDS_OFFSET]
+            self._header = parse_long_header(data, msb_first=msb_first)
+        return self._header
+
+    def _fields(self) -> tuple[object, ...]:
+        return (
+            self.frame,
+            self.header,
+            self.records,
+            self.more_records_follow,
+            self.error,
+            self.application_error,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Telegram) and self._fields() == other._fields()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Telegram{self._fields()!r}"
 
 
 def decode(data: bytes) -> Telegram:
     """Decode one telegram; never raises, whatever the bytes are."""
+    plan = find_plan(data)
+    if plan is not None and data[-2] == frames.checksum(data[4:-2]):
+        more = plan.more_records_follow
+        return Telegram(None, None, plan.read(data), more, wire=data)
+    if _is_sound_answer(data):
+        return _decode_answer(data)
     try:
         frame = frames.parse(data)
     except FrameError as error:
@@ -80,6 +145,31 @@ def decode(data: bytes) -> Telegram:
     if isinstance(frame, ShortFrame):
         return Telegram(frame, error=_direction_error(frame, 1))
     return _decode_long(frame, None)
+
+
+def _is_sound_answer(data: bytes) -> bool:
+    """Tell at a glance what nearly all telegrams are: a RSP_UD with a long header, not damaged."""
+    size = len(data)
+    return (
+        size >= RECORDS_OFFSET + 2
+        and data[CI_FIELD_OFFSET] | CI_MSB_FIRST == CI_LONG_HEADER | CI_MSB_FIRST
+        and data[C_FIELD_OFFSET] & frames.C_FIELD_FUNCTION == frames.RSP_UD
+        and data[0] == data[3] == frames.START_LONG
+        and data[1] == data[2] == size - frames.LONG_FRAME_OVERHEAD
+        and data[-1] == frames.STOP
+        and data[-2] == frames.checksum(data[4:-2])
+    )
+
+
+def _decode_answer(data: bytes) -> Telegram:
+    """Read what `_is_sound_answer`; if it is good, it may be read by a plan next time."""
+    msb_first = bool(data[CI_FIELD_OFFSET] & CI_MSB_FIRST)
+    records, error = read_records(data[:-2], msb_first=msb_first, start=RECORDS_OFFSET)
+    assign_timestamps(records)
+    if error is None:
+        remember(data, records)
+    more = bool(records) and records[-1].function is Function.MORE_RECORDS_FOLLOW
+    return Telegram(None, None, tuple(records), more, error, wire=data)
 
 
 def _decode_broken(data: bytes, error: FrameError) -> Telegram:
@@ -196,7 +286,7 @@ def _read_alarm(frame: LongFrame) -> Telegram:
     """Read CI 71: the alarm byte, shown as error flags (MBDOC48 p.70)."""
     if not frame.data:
         return Telegram(frame, error=_too_short(frame, 1))
-    record = DataRecord(_ALARM_CODING, frame.data[:1], DATA_OFFSET)
+    record = read_record(_ALARM_CODING, frame.data[:1], DATA_OFFSET)
     return Telegram(frame, records=(record,))
 
 

@@ -24,14 +24,15 @@ def assign_timestamps(records: Sequence[DataRecord]) -> None:
     """
     time_points: dict[int, list[tuple[int, DataRecord]]] = {}
     for at, record in enumerate(records):
-        if record.coding.gives_time:
-            time_points.setdefault(record.storage_number, []).append((at, record))
+        coding = record.coding
+        if coding.gives_time:
+            time_points.setdefault(coding.storage_number, []).append((at, record))
     if not time_points:
         return
     for at, record in enumerate(records):
         coding = record.coding
-        if coding.takes_time and coding.storage_number in time_points:
-            candidates = time_points[coding.storage_number]
+        candidates = time_points.get(coding.storage_number)
+        if candidates and coding.takes_time:
             several = len(candidates) > 1
             record.time_record = _nearest(at, record, candidates) if several else candidates[0][1]
 

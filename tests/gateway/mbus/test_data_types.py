@@ -69,7 +69,7 @@ def test_integers_read_back_in_every_size(size: int, data: st.DataObject) -> Non
 @given(FLOAT32)
 def test_a_real_is_read_exactly(value: float) -> None:
     """Every finite float32 is a decimal; none of its digits is lost."""
-    exact = data_types.read_real(struct.pack("<f", value))
+    exact = data_types.exact_decimal(data_types.read_real(struct.pack("<f", value)))
     assert Fraction(exact.integer) * Fraction(10) ** exact.scale == Fraction(value)
     assert Decimal(decimal_text(*exact)) == Decimal(value)
 
@@ -77,7 +77,7 @@ def test_a_real_is_read_exactly(value: float) -> None:
 @given(FLOAT32)
 def test_the_short_form_of_a_real_reads_back_and_is_shortest(value: float) -> None:
     """C-59: the shortest decimal that reads back as the same float32."""
-    short = data_types.shortest_real(struct.pack("<f", value))
+    short = data_types.shortest_decimal(value)
     text = decimal_text(*short)
     assert struct.unpack("<f", struct.pack("<f", float(text)))[0] == value
     digits = len(str(abs(short.integer)))
@@ -95,8 +95,6 @@ def test_nan_and_infinity_are_no_value(value: float) -> None:
     wire = struct.pack("<f", value)
     with pytest.raises(ValueError, match="real"):
         data_types.read_real(wire)
-    with pytest.raises(ValueError, match="real"):
-        data_types.shortest_real(wire)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +112,7 @@ def test_nan_and_infinity_are_no_value(value: float) -> None:
 )
 def test_short_forms_of_known_reals(value: float, short: tuple[int, int]) -> None:
     """0.1 is 1 x 10^-1 for the registers, whatever float32 makes of it."""
-    assert data_types.shortest_real(struct.pack("<f", value)) == short
+    assert data_types.shortest_decimal(data_types.read_real(struct.pack("<f", value))) == short
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-20, 20))
@@ -284,4 +282,4 @@ def test_text_is_sent_backwards() -> None:
 
 def test_scaled_numbers_compare_as_pairs() -> None:
     """A scaled number is its integer and its power of ten."""
-    assert data_types.read_real(struct.pack("<f", 0.5)) == Scaled(5, -1)
+    assert data_types.exact_decimal(0.5) == Scaled(5, -1)
