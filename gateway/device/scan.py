@@ -258,7 +258,8 @@ class SecondaryScan:
         delay_ns = self._rt.now() - begin
         until = window_end
         if ack.verified is not None and self._plan.timing is SearchTiming.ADAPTIVE:
-            usual_ns = 0 if self._company < COMPANY_SELDOM else self._slowest_ack_ns
+            # A quarter more than the slowest so far: the next may well be slower than all others.
+            usual_ns = 0 if self._company < COMPANY_SELDOM else self._slowest_ack_ns * 5 // 4
             if self._slowest_ack_ns:
                 until = min(window_end, begin + max(usual_ns, delay_ns + self._link.idle_ns))
         late = bool(await self._link.listen(until))
