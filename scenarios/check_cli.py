@@ -131,6 +131,11 @@ def check_gateway(
         limits=Limits(answer_s=timeout, silence_s=min(timeout, SILENCE_S)),
         meters=_expected(meters, seed),
     )
+    _check_and_say(settings, report, as_json=as_json)
+
+
+def _check_and_say(settings: gateway.Settings, report: Path | None, *, as_json: bool) -> None:
+    """Run the check, print what it found, leave with its exit code."""
     console = Console(stderr=as_json)
     result = _run(settings, _progress(console, quiet=as_json))
     paths = _write(result.record, report)
