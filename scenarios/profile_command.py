@@ -88,7 +88,7 @@ def profile_command(
 
 
 def profile_text(telegrams: Sequence[Telegram], name: str | None = None) -> str:
-    """The profile as YAML; ProfileError where the telegrams are not those of one meter's read-out."""
+    """The profile as YAML; ProfileError unless the telegrams are one meter's read-out."""
     if not telegrams:
         raise ProfileError("expected a telegram in hexadecimal, got nothing")
     if len(telegrams) > TELEGRAMS_MAX:

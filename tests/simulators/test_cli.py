@@ -7,10 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import serial
+from scapy.utils import PcapNgReader
+
+from simulators import population
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +82,42 @@ def test_it_serves_prints_traces_and_stops(
     assert seen[0]["evidence"]["direction"] == "master"
 
 
+def test_it_captures_and_lets_itself_be_controlled(tmp_path: Path) -> None:
+    """With --pcap every frame is in the file; --control says where it listens, and answers."""
+    capture = tmp_path / "bus.pcapng"
+    process = start(
+        "worked-examples", "--listen", "tcp:127.0.0.1:0", "--listen", "udp:127.0.0.1:0",
+        "--speed", "20", "--pcap", str(capture), "--control", "0",
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        places = process.stdout.readline().rsplit("listening on ", 1)[1].strip().split(", ")
+        assert [place.split(":")[0] for place in places] == ["tcp", "udp"]
+        url = process.stdout.readline().removeprefix("control on ").strip()
+        with urllib.request.urlopen(f"{url}meters", timeout=PATIENCE_S) as answer:
+            assert [meter["id"] for meter in json.load(answer)] == ["a", "b"]
+        tcp = "socket://" + places[0].removeprefix("tcp:")
+        with serial.serial_for_url(tcp, timeout=PATIENCE_S) as port:
+            port.write(bytes.fromhex("1040054516"))
+            assert port.read(1) == b"\xe5"
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+        assert (process.returncode, errors) == (0, "")
+    finally:
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)
+    with PcapNgReader(str(capture)) as reader:
+        assert [bytes(packet).hex() for packet in reader] == ["1040054516", "e5"]
+
+
+def test_the_schema_is_printed() -> None:
+    """``--schema`` needs neither a population nor a place to listen."""
+    process = start("--schema")
+    output, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, errors) == (0, "")
+    assert output == population.schema_text()
+
+
 def test_a_population_with_mistakes_is_refused(tmp_path: Path) -> None:
     """File, line and column, exit code 2, no traceback."""
     path = tmp_path / "p.yaml"
@@ -94,6 +134,9 @@ def test_a_population_with_mistakes_is_refused(tmp_path: Path) -> None:
         (("demo", "--listen", "tcp:127.0.0.1:0", "--baudrate", "1000"), "got 1000"),
         (("demo", "--listen", "tcp:127.0.0.1:0", "--speed", "0"), "speed must be above 0"),
         (("demo", "--listen", "tcp:127.0.0.1:0", "--trace", "/nowhere/x"), "/nowhere/x"),
+        (("demo", "--listen", "tcp:127.0.0.1:0", "--pcap", "/nowhere/x"), "/nowhere/x"),
+        (("demo", "--listen", "tcp:127.0.0.1:0", "--control", "x"), "want PORT or HOST:PORT"),
+        (("demo", "--listen", "rfc2217:127.0.0.1"), "rfc2217:HOST:PORT"),
         (("demo", "--listen", "pty:/nowhere/x"), "cannot make pty:/nowhere/x"),
         (("demo",), "listen"),
     ],
