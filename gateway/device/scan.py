@@ -50,7 +50,7 @@ ANYBODY: Final = Target(Addressing.SECONDARY, 0, None)
 ADAPTIVE_TRIES: Final = 2
 #: Share of clean E5 behind which a second one came: what is assumed at first, how fast it follows
 #: what happens, and below which share listening costs more than a collision of two telegrams.
-COMPANY_AT_FIRST: Final = 0.3
+COMPANY_AT_FIRST: Final = 0.12
 COMPANY_MEMORY: Final = 0.1
 COMPANY_SELDOM: Final = 0.06
 
