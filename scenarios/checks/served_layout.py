@@ -73,15 +73,15 @@ def identities(blocks: Sequence[layout.Block], expected: Sequence[ExpectedMeter]
     }
     wanted = {meter.identity: meter for meter in expected}
     findings = [
-        f"meter {meter.name}: expected in the map, seen no such entry"
-        for identity, meter in wanted.items()
-        if identity not in seen
-    ]
-    findings += [
         f"register {block.address}: meter {block.serial_number} {block.manufacturer} version "
         f"{block.version} medium {block.medium} is not in the population"
         for identity, block in seen.items()
         if identity not in wanted
+    ]
+    findings += [
+        f"meter {meter.name}: expected in the map, seen no such entry"
+        for identity, meter in wanted.items()
+        if identity not in seen
     ]
     judgement = judge(findings)
     return Case(
