@@ -84,12 +84,7 @@ def simulate(
         rate = baudrate or meters.baudrate or BAUDRATE_DEFAULT
         network = Network(env, meters, seed=seed, baudrate=rate, epoch=datetime.now(UTC))
         with ExitStack() as stack:
-            if trace is not None:
-                file = stack.enter_context(trace.open("w", encoding="utf-8", buffering=1))
-                network.subscribe(lambda seen: print(seen.to_json(), file=file))
-            if pcap is not None:
-                capture = pcapng.Capture(stack.enter_context(pcap.open("wb")), network.epoch)
-                network.subscribe(capture.observe)
+            _record(network, stack, trace, pcap)
             if verbose:
                 network.subscribe(_print)
             asyncio.run(_serve(network, listen, speed, control_at))
@@ -97,6 +92,16 @@ def simulate(
         for line in str(error).splitlines():
             typer.echo(f"error: {line}", err=True)
         raise typer.Exit(EXIT_USAGE) from error
+
+
+def _record(network: Network, stack: ExitStack, trace: Path | None, pcap: Path | None) -> None:
+    """Write what happens to the files that are wanted, until `stack` closes them."""
+    if trace is not None:
+        file = stack.enter_context(trace.open("w", encoding="utf-8", buffering=1))
+        network.subscribe(lambda seen: print(seen.to_json(), file=file))
+    if pcap is not None:
+        capture = pcapng.Capture(stack.enter_context(pcap.open("wb")), network.epoch)
+        network.subscribe(capture.observe)
 
 
 def _print_schema(wanted: bool) -> None:
