@@ -318,7 +318,7 @@ def scan_bus(
 def _unresolved_text(number: str) -> str:
     """Why meters under a mask were not told apart."""
     if "F" in number:
-        return f"a meter under {number} answers garbled whatever follows, or has a digit F there, which no mask can ask for"
+        return f"answers under {number} stay garbled, or a meter there has a digit F"
     return f"several meters share the number {number}"
 
 
