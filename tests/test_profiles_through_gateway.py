@@ -33,7 +33,7 @@ KNOWN = {
 #: The meters of each population that a gateway must serve without any fault.
 HEALTHY = {
     "apartment-block": ["*"],
-    "collision-torture": ["row*", "column*", "slow*"],
+    "collision-torture": ["*"],
     "data-centre": ["*"],
     "demo": ["*"],
     "district-heating": ["*"],
