@@ -163,6 +163,7 @@ class SecondaryScan:
         self._window_ns = max(self._wait_ns, link.answer_window_ns)
         self._longest_ns = self._window_ns + link.longest_answer_ns() - link.answer_window_ns
         self._report = ScanReport(slowest_answer_ns=self._wait_ns)
+        self._acks = 0
         self._slowest_ack_ns = 0
         self._company = COMPANY_AT_FIRST
         self._types: dict[tuple[int, int, int], bool] = {}
@@ -258,13 +259,16 @@ class SecondaryScan:
         delay_ns = self._rt.now() - begin
         until = window_end
         if ack.verified is not None and self._plan.timing is SearchTiming.ADAPTIVE:
-            # A quarter more than the slowest so far: the next may well be slower than all others.
-            usual_ns = 0 if self._company < COMPANY_SELDOM else self._slowest_ack_ns * 5 // 4
+            # Of n delays the largest is short of the true limit by about its n-th part.
+            usual_ns = self._slowest_ack_ns + self._slowest_ack_ns // max(1, self._acks)
+            if self._company < COMPANY_SELDOM:
+                usual_ns = 0
             if self._slowest_ack_ns:
                 until = min(window_end, begin + max(usual_ns, delay_ns + self._link.idle_ns))
         late = bool(await self._link.listen(until))
         if late:
             delay_ns = self._rt.now() - begin - self._link.idle_ns
+        self._acks += 1
         self._slowest_ack_ns = max(self._slowest_ack_ns, delay_ns)
         self._note_company(late=late)
         return late
