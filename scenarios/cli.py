@@ -10,6 +10,7 @@ from gateway import cli as gateway_cli
 from reports import cli as reports_cli
 from scenarios import check_cli, scenario_cli
 from scenarios.demo.cli import demo
+from scenarios.profile_command import profile_command
 from scenarios.run import tool_version
 from simulators.cli import simulate
 
@@ -42,6 +43,7 @@ def _meterbench(
 app.command("demo")(demo)
 app.add_typer(gateway_cli.gateway_app)
 app.command("simulate")(simulate)
+app.command("profile")(profile_command)
 app.command("decode")(gateway_cli.decode)
 app.add_typer(check_cli.app, name="check")
 app.add_typer(scenario_cli.app, name="scenario")

@@ -25,10 +25,7 @@ COMMON_MEDIA = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 20, 21, 22, 23, 2
                 32, 33, 40, 42}  # fmt: skip
 
 #: Profiles whose registers are known to differ, with the reason; a repaired one fails the test.
-KNOWN = {
-    "heat-cost-allocator-monthly": "gateway/device/readings.py takes the hidden time point of a "
-    "storage for a listed value of the same key (next due date, VIF EC 7E)",
-}
+KNOWN: dict[str, str] = {}
 
 #: The meters of each population that a gateway must serve without any fault.
 HEALTHY = {

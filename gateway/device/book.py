@@ -242,6 +242,7 @@ class MeterBook:
             readout,
             unix_time,
             cut=_is_cut(meter, readout, configuration),
+            show_timestamps=bool(configuration.muc_showtimestampentries),
         )
         meter.published = None
 

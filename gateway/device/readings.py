@@ -155,16 +155,18 @@ def next_reading(
     unix_time: int,
     *,
     cut: bool,
+    show_timestamps: bool = False,
 ) -> MeterReading:
     """The state after `readout`; `keys` and `active` are the listed values in list order.
 
     `cut` says that the list itself was cut by a value limit, which shows as "*" like a reached
-    page limit (row 7).
+    page limit (row 7). A time point that is hidden is never taken for a listed value of its key.
     """
     if not readout.pages:
         values = tuple(replace(value, fresh=False) for value in before.values)
         return replace(before, flags=FLAGS_UNREAD, values=values, failure=readout.failure)
-    values = _matched(before, keys, records_of(readout.pages))
+    records = listed_records(records_of(readout.pages), show_timestamps=show_timestamps)
+    values = _matched(before, keys, records)
     complete = all(
         value.fresh for value, is_active in zip(values, active, strict=True) if is_active
     )
@@ -184,8 +186,7 @@ def _matched(
     """For each listed value the next record of its key, or the reading that it had."""
     waiting: defaultdict[ValueKey, list[DataRecord]] = defaultdict(list)
     for record in records:
-        if record.function not in _NOT_VALUES:
-            waiting[key_of(record)].append(record)
+        waiting[key_of(record)].append(record)
     values = []
     for number, key in enumerate(keys):
         candidates = waiting[key]

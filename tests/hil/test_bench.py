@@ -125,7 +125,7 @@ bench.yaml:4:16: kind: expected one of pty, tcp, converter, got 'convertor'; did
 bench.yaml:5:31: url: expected one of socket://, rfc2217://, udp://, got 'sockt://1.2.3.4:5'; did you mean 'socket'?
 bench.yaml:5:62: baudrate: expected one of 300, 600, 1200, 2400, 4800, 9600, 19200, 38400, got 2401
 bench.yaml:5:68: unknown key 'formt'; did you mean 'format'?
-bench.yaml:6:33: population: 'demmo': no such file, and no population of the package; did you mean 'demo'? (apartment-block, demo, worked-examples)
+bench.yaml:6:33: population: 'demmo': no such file, and no population of the package; did you mean 'demo'? (apartment-block, collision-torture, data-centre, demo, district-heating, old-basement, worked-examples)
 bench.yaml:7:9: key 'population' is missing here
 bench.yaml:8:9: key 'kind' is missing here: one of pty, tcp, converter
 bench.yaml:10:29: bus: no bus is called 'lines' (desk, usb, line, half, what); did you mean 'line'?
