@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from enum import IntEnum, unique
 from typing import TYPE_CHECKING, Final
 
-from gateway.mbus.data_types import Scaled, read_text
+from gateway.mbus.data_types import FRACTIONS, Scaled, read_text
 from gateway.mbus.structure import (
     DATA_FIELD,
     DATA_FIELD_LVAR,
     DATA_SIZES,
     DIF_MORE_RECORDS,
+    VIF_PLAIN_TEXT,
     is_plain_text,
     text_of,
 )
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from gateway.mbus.data_record import DataRecord
 
-    #: Coding, bytes of data as sent, their place in the frame -> the record.
-    Reader = Callable[["Coding", bytes, int], DataRecord]
+    #: Coding, telegram, where the data begin, where they end -> the record.
+    Reader = Callable[["Coding", bytes, int, int], DataRecord]
 
 VIF_FB: Final = 0xFB
 VIF_FD: Final = 0xFD
@@ -43,7 +44,7 @@ _DATA_FIELD_EMPTY: Final = (0x0, 0x8, 0xF)
 #: Integers of 2, 3, 4 and 6 bytes: type G, J, F and I.
 _DATA_FIELD_INSTANT: Final = (0x2, 0x3, 0x4, 0x6)
 _TIME_OF_DAY_SIZE: Final = 3
-_TEMPLATE_SIZE_MAX: Final = 6
+_PLAIN_SIZE_MAX: Final = 6
 
 
 @unique
@@ -92,9 +93,10 @@ class Coding:
     `takes_time` the values that may get one. `qualifiers` are words of the VIFEs for the
     description. `msb_first` = mode 2, the most significant byte of data and text comes first.
 
-    `template` % (integer x `factor`) is the exact text of a plain number; "" where a value takes
-    more than that (see `_settle`). `reader` reads the data, once `gateway.mbus.record` has chosen
-    it. `text_is_last` tells where the plain text stands (`gateway.mbus.structure`).
+    `power` is 10^|`scale`| of a plain number and 0 where a value takes more; `fractions` are what
+    stands behind the point of a plain number, by its last digits. `head` are DIB and VIB together,
+    the name in the memory of codings; `reader` reads the data, once that memory has chosen it.
+    `text_is_last` tells where the plain text stands (`gateway.mbus.structure`).
 
     All records of the same bytes share one coding, so nobody may change it. It is not frozen only
     because a frozen one takes four times as long to make, and a cold start makes hundreds.
@@ -119,9 +121,10 @@ class Coding:
     plain_text: bytes | None = None
     msb_first: bool = False
     text_is_last: bool = False
-    template: str = ""
-    factor: int | float = 1
+    power: int = 0
+    fractions: tuple[str, ...] | None = None
     reader: Reader | None = field(default=None, compare=False, repr=False)
+    head: bytes = b""
 
 
 @dataclass(slots=True)
@@ -146,71 +149,71 @@ def build_coding(
 ) -> Coding:
     """Work out one coding; `vib` may be empty (global readout without a VIF)."""
     dif = dib[0]
-    data_field = dif & DATA_FIELD
     numbers = _dife_numbers(dib) if len(dib) > 1 else (dif >> 6, 0, 0)
-    if len(vib) == 1 and not is_plain_text(vib):
-        # Most codings by far: one VIF and nothing that could change it.
-        value_type, unit, scale, is_date = PRIMARY[vib[0]]
-        form = _DATE_FORMS[data_field] if is_date else _FORMS[data_field]
-        function = _FUNCTIONS[dif >> 4 & 0x03]
-        coding = Coding(
-            dib, vib, DATA_SIZES[data_field], form, function, *numbers, value_type, unit, scale
-        )
-        coding.gives_time = vib[0] in _DATE_PRIMARY
-        coding.takes_time = not coding.gives_time
+    if len(vib) != 1 or vib[0] == VIF_PLAIN_TEXT:
+        return _build_long(dib, vib, numbers, text_is_last=text_is_last, msb_first=msb_first)
+    # Most codings by far: one VIF and nothing that could change it.
+    size, form, date_form, can_be_plain = _DATA_FIELDS[dif & DATA_FIELD]
+    value_type, unit, scale, is_date = PRIMARY[vib[0]]
+    function = _FUNCTIONS[dif >> 4 & 0x03]
+    if is_date:
+        gives_time = vib[0] in _DATE_PRIMARY
+        coding = Coding(dib, vib, size, date_form, function, *numbers, value_type, unit, scale)
+        coding.gives_time = gives_time
+        coding.takes_time = not gives_time
+        _settle_time_of_day(coding)
     else:
-        coding = _build_long(dib, vib, numbers, text_is_last=text_is_last)
+        coding = Coding(dib, vib, size, form, function, *numbers, value_type, unit, scale)
+        coding.takes_time = True
+        if can_be_plain:
+            coding.power, coding.fractions = _PLAIN_SCALES.get(scale, _NOT_PLAIN)
     coding.msb_first = msb_first
-    _settle(coding)
     return coding
 
 
 def _build_long(
-    dib: bytes, vib: bytes, numbers: tuple[int, int, int], *, text_is_last: bool
+    dib: bytes,
+    vib: bytes,
+    numbers: tuple[int, int, int],
+    *,
+    text_is_last: bool,
+    msb_first: bool,
 ) -> Coding:
     """Work out a coding with VIFEs, with a plain text, or without any VIF."""
     meaning = _read_vib(vib, text_is_last=text_is_last)
-    data_field = dib[0] & DATA_FIELD
-    plain_text = text_of(vib, 0, text_is_last=text_is_last) if is_plain_text(vib) else None
-    return Coding(
+    size, form, date_form, can_be_plain = _DATA_FIELDS[dib[0] & DATA_FIELD]
+    function = _FUNCTIONS[dib[0] >> 4 & 0x03]
+    coding = Coding(
         dib,
         vib,
-        DATA_SIZES[data_field],
-        _DATE_FORMS[data_field] if meaning.is_date else _FORMS[data_field],
-        _FUNCTIONS[dib[0] >> 4 & 0x03],
+        size,
+        date_form if meaning.is_date else form,
+        function,
         *numbers,
         meaning.value_type,
         meaning.unit,
         meaning.scale,
-        addend=meaning.addend,
-        record_error=meaning.record_error,
-        takes_time=bool(vib),
-        qualifiers=tuple(meaning.qualifiers),
-        plain_text=plain_text,
-        text_is_last=text_is_last,
+        meaning.addend,
+        meaning.record_error,
     )
+    coding.takes_time = bool(vib)
+    coding.msb_first = msb_first
+    if meaning.qualifiers:
+        coding.qualifiers = tuple(meaning.qualifiers)
+    if is_plain_text(vib):
+        coding.plain_text = text_of(vib, 0, text_is_last=text_is_last)
+        coding.text_is_last = text_is_last
+    if meaning.is_date:
+        _settle_time_of_day(coding)
+    elif can_be_plain and meaning.addend is None and not meaning.record_error:
+        coding.power, coding.fractions = _PLAIN_SCALES.get(meaning.scale, _NOT_PLAIN)
+    return coding
 
 
-def _settle(coding: Coding) -> None:
-    """Add what follows from the other fields: a time of day is no date, a plain number is text.
-
-    The text is exact: the double nearest to 10^scale and the product are rounded once each, which
-    moves the number by less than 2^-52 of itself. With an integer below 2^48 (six bytes, twelve
-    digits) that is less than a tenth of half a unit of the last decimal, so rounding to that
-    decimal finds the integer again.
-    """
-    if coding.record_error:
-        return
-    form = coding.form
-    if form is Form.INSTANT and coding.size == _TIME_OF_DAY_SIZE:
+def _settle_time_of_day(coding: Coding) -> None:
+    """Let the three bytes of type J be what they are: a time, not a date."""
+    if coding.form is Form.INSTANT and coding.size == _TIME_OF_DAY_SIZE and not coding.record_error:
         coding.value_type, coding.unit = ValueType.TIME, Unit.SECOND
-    elif (
-        (form is Form.INTEGER or form is Form.BCD)
-        and coding.size <= _TEMPLATE_SIZE_MAX
-        and coding.addend is None
-        and coding.scale in _TEMPLATES
-    ):
-        coding.template, coding.factor = _TEMPLATES[coding.scale]
 
 
 def special_coding(dif: int) -> Coding:
@@ -252,14 +255,25 @@ def _form(data_field: int, *, is_date: bool) -> Form:
     return Form.BCD if data_field in _DATA_FIELD_BCD else Form.INTEGER
 
 
-_FORMS: Final = tuple(_form(data_field, is_date=False) for data_field in range(16))
-_DATE_FORMS: Final = tuple(_form(data_field, is_date=True) for data_field in range(16))
+#: By data field: size, form, form behind a VIF of a point in time, and whether it can be a plain
+#: number (`Coding.power`).
+_DATA_FIELDS: Final = tuple(
+    (
+        size,
+        _form(data_field, is_date=False),
+        _form(data_field, is_date=True),
+        _form(data_field, is_date=False) in (Form.INTEGER, Form.BCD) and size <= _PLAIN_SIZE_MAX,
+    )
+    for data_field, size in enumerate(DATA_SIZES)
+)
 _FUNCTIONS: Final = tuple(Function)[:4]
-#: By power of ten, what `Coding` needs to write a number. float() of a decimal is rounded once.
-_TEMPLATES: Final[dict[int, tuple[str, int | float]]] = {
-    scale: ("%d", 10**scale) if scale >= 0 else (f"%.{-scale}f", float(f"1e{scale}"))
-    for scale in range(-18, 19)
+
+#: `Coding.power` and `Coding.fractions` for the scales that meters use.
+_PLAIN_SCALES: Final[dict[int, tuple[int, tuple[str, ...] | None]]] = {
+    **{scale: (10**scale, None) for scale in range(19)},
+    **{scale: (10**-scale, fractions) for scale, fractions in FRACTIONS.items()},
 }
+_NOT_PLAIN: Final[tuple[int, tuple[str, ...] | None]] = (0, None)
 
 
 # --- VIF and VIFEs --------------------------------------------------------------------------------

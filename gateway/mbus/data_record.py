@@ -7,6 +7,7 @@ NaN, BCD with letters) carries its own `error` and takes no neighbour along.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Final, Literal
 
 from gateway.mbus import data_types
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 #: Times that fit the 32-bit registers of manual 6.2; others count as none (C-58).
 _UNIX_TIME_MAX: Final = 0xFFFF_FFFF
-_TYPE_F_SIZE: Final = 4
-_TYPE_G_SIZE: Final = 2
 
 
 class DataRecord:
@@ -34,14 +33,15 @@ class DataRecord:
     ISO 8601 time. The two differ only for a real, whose integer is the shortest decimal that names
     the float32 sent (C-59). ``error`` says why there is no value; without error None means that the
     meter sent no data. ``time_record`` is the record whose time belongs to this value (see
-    `gateway.mbus.timestamps`). ``offset`` is the place of the data in the frame.
+    `gateway.mbus.timestamps`). The data are the bytes of ``wire``, the telegram that the record
+    came in, from ``offset`` to ``end``.
     """
 
     # Plain slots and positional arguments: with the values of a telegram in columns,
     # ``map(DataRecord, ...)`` makes a record in half the time of any other kind of class.
     __slots__ = (
         "coding",
-        "data",
+        "end",
         "error",
         "integer",
         "offset",
@@ -49,13 +49,15 @@ class DataRecord:
         "time_record",
         "unit",
         "value",
+        "wire",
     )
 
     def __init__(
         self,
         coding: Coding,
-        data: bytes,
+        wire: bytes,
         offset: int,
+        end: int,
         integer: int | None,
         scale: int,
         unit: Unit,
@@ -63,14 +65,20 @@ class DataRecord:
         error: RecordError | None = None,
     ) -> None:
         self.coding = coding
-        self.data = data
+        self.wire = wire
         self.offset = offset
+        self.end = end
         self.integer = integer
         self.scale = scale
         self.unit = unit
         self.value = value
         self.error = error
         self.time_record: DataRecord | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The data in wire order, with the LVAR byte where there is one."""
+        return self.wire[self.offset : self.end]
 
     @property
     def dib(self) -> bytes:
@@ -150,163 +158,208 @@ class DataRecord:
 # --- Reading --------------------------------------------------------------------------------------
 
 
-def read_record(coding: Coding, data: bytes, offset: int) -> DataRecord:
-    """Read one record; `data` are its bytes as sent, the LVAR byte included."""
-    return reader_of(coding)(coding, data, offset)
+def read_record(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
+    """Read the record whose data are the bytes of `wire` from `offset` to `end`."""
+    return reader_of(coding)(coding, wire, offset, end)
 
 
 def reader_of(coding: Coding) -> Reader:
     """Choose the function that reads the data of a coding; none of them raises."""
     if coding.record_error:
         return _read_record_error
-    if not coding.template:
-        return _READERS[coding.form]
+    if coding.power:
+        return _plain_reader(coding)
+    if coding.form is Form.INSTANT:
+        return _INSTANT_READERS.get(coding.size, _read_instant)
+    return _READERS[coding.form]
+
+
+def _plain_reader(coding: Coding) -> Reader:
+    """Choose among the readers of plain numbers (`Coding.power`)."""
     if coding.form is Form.BCD:
-        return _read_plain_bcd
-    return _read_integer if coding.msb_first else _read_plain_integer
+        return _read_bcd if coding.msb_first else _read_plain_bcd
+    if coding.msb_first:
+        return _read_integer
+    return _PLAIN_INTEGER_READERS.get(coding.size, _read_integer)
 
 
 def _refused(
-    coding: Coding, data: bytes, offset: int, got: object, expected: str = "a value"
+    coding: Coding, wire: bytes, offset: int, end: int, got: object, expected: str = "a value"
 ) -> DataRecord:
     error = RecordError(offset, expected, str(got))
-    return DataRecord(coding, data, offset, None, coding.scale, coding.unit, None, error)
+    return DataRecord(coding, wire, offset, end, None, coding.scale, coding.unit, None, error)
+
+
+def _least_significant_first(coding: Coding, wire: bytes, offset: int, end: int) -> bytes:
+    data = wire[offset:end]
+    return data[::-1] if coding.msb_first else data
 
 
 def _without_number(
-    coding: Coding, data: bytes, offset: int, value: str | None, unit: Unit = Unit.NONE
+    coding: Coding, wire: bytes, offset: int, end: int, value: str | None, unit: Unit = Unit.NONE
 ) -> DataRecord:
-    return DataRecord(coding, data, offset, None, 0, unit, value)
+    return DataRecord(coding, wire, offset, end, None, 0, unit, value)
 
 
-def _number(coding: Coding, data: bytes, offset: int, integer: int) -> DataRecord:
+def _number(coding: Coding, wire: bytes, offset: int, end: int, integer: int) -> DataRecord:
     """Give an integer its scale and, rarely, the additive constant of a VIFE."""
-    if coding.template:
-        value, scale = coding.template % (integer * coding.factor), coding.scale
-    elif coding.addend is None:
+    if coding.addend is None:
         value, scale = decimal_text(integer, coding.scale), coding.scale
     else:
         exact = add(Scaled(integer, coding.scale), coding.addend)
         integer, scale = fitted(exact)
         value = decimal_text(*exact)
-    return DataRecord(coding, data, offset, integer, scale, coding.unit, value)
+    return DataRecord(coding, wire, offset, end, integer, scale, coding.unit, value)
 
 
 # --- One reader for each form ---------------------------------------------------------------------
 
 
-def _read_record_error(coding: Coding, data: bytes, offset: int) -> DataRecord:
+def _read_record_error(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
     """Pass on what the meter itself says by a VIFE: there is no value, whatever the data are."""
-    return _refused(coding, data, offset, f'record error "{coding.record_error}"')
+    return _refused(coding, wire, offset, end, f'record error "{coding.record_error}"')
 
 
-def _read_empty(coding: Coding, data: bytes, offset: int) -> DataRecord:
+def _read_empty(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
     """Leave the value None: a record without data says nothing."""
-    return DataRecord(coding, data, offset, None, coding.scale, coding.unit, None)
+    return DataRecord(coding, wire, offset, end, None, coding.scale, coding.unit, None)
 
 
-def _read_plain_integer(coding: Coding, data: bytes, offset: int) -> DataRecord:
-    """Read the most frequent kind of record in as few steps as there can be."""
-    integer = int.from_bytes(data, "little", signed=True)
-    text = coding.template % (integer * coding.factor)
-    return DataRecord(coding, data, offset, integer, coding.scale, coding.unit, text)
+def _plain_integer_reader(layout: str) -> Reader:
+    """Make the reader of the most frequent kind of record: as few steps as there can be."""
+    unpack_from = struct.Struct(layout).unpack_from
+
+    def read_plain_integer(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
+        (integer,) = unpack_from(wire, offset)
+        power, fractions = coding.power, coding.fractions
+        if fractions is None:
+            text = str(integer * power)
+        elif integer >= 0:
+            text = f"{integer // power}.{fractions[integer % power]}"
+        else:
+            text = f"-{-integer // power}.{fractions[-integer % power]}"
+        return DataRecord(coding, wire, offset, end, integer, coding.scale, coding.unit, text)
+
+    return read_plain_integer
 
 
-def _read_integer(coding: Coding, data: bytes, offset: int) -> DataRecord:
+_PLAIN_INTEGER_READERS: Final = {
+    size: _plain_integer_reader(layout) for size, layout in ((1, "<b"), (2, "<h"), (4, "<i"))
+}
+
+
+def _read_integer(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
     order: Literal["big", "little"] = "big" if coding.msb_first else "little"
-    return _number(coding, data, offset, int.from_bytes(data, order, signed=True))
+    return _number(coding, wire, offset, end, int.from_bytes(wire[offset:end], order, signed=True))
 
 
-def _read_plain_bcd(coding: Coding, data: bytes, offset: int) -> DataRecord:
+def _read_plain_bcd(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
     """Read the second most frequent kind; letters among the digits take the long way."""
     try:
-        integer = int((data if coding.msb_first else data[::-1]).hex())
+        # A header stands before the data, so `offset` - 1 never is the -1 that means the end.
+        integer = int(wire[end - 1 : offset - 1 : -1].hex())
     except ValueError:
-        return _read_bcd(coding, data, offset)
-    text = coding.template % (integer * coding.factor)
-    return DataRecord(coding, data, offset, integer, coding.scale, coding.unit, text)
+        return _read_bcd(coding, wire, offset, end)
+    power, fractions = coding.power, coding.fractions
+    if fractions is None:
+        text = str(integer * power)
+    else:
+        text = f"{integer // power}.{fractions[integer % power]}"
+    return DataRecord(coding, wire, offset, end, integer, coding.scale, coding.unit, text)
 
 
-def _read_bcd(coding: Coding, data: bytes, offset: int) -> DataRecord:
-    raw = data[::-1] if coding.msb_first else data
+def _read_bcd(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
+    raw = _least_significant_first(coding, wire, offset, end)
     try:
-        return _number(coding, data, offset, data_types.read_bcd(raw))
+        return _number(coding, wire, offset, end, data_types.read_bcd(raw))
     except ValueError as reason:
-        return _refused(coding, data, offset, reason)
+        return _refused(coding, wire, offset, end, reason)
 
 
-def _read_real(coding: Coding, data: bytes, offset: int) -> DataRecord:
+def _read_real(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
     try:
-        real = data_types.read_real(data[::-1] if coding.msb_first else data)
+        real = data_types.read_real(_least_significant_first(coding, wire, offset, end))
     except ValueError as reason:
-        return _refused(coding, data, offset, reason)
-    exact, short = data_types.exact_decimal(real), data_types.shortest_decimal(real)
-    if coding.addend is not None:
-        exact, short = _added(coding, exact), fitted(_added(coding, short))
-    value = decimal_text(exact.integer, exact.scale + coding.scale)
-    scale = short.scale + coding.scale
-    return DataRecord(coding, data, offset, short.integer, scale, coding.unit, value)
+        return _refused(coding, wire, offset, end, reason)
+    integer, scale = data_types.shortest_decimal(real)
+    scale += coding.scale
+    if coding.addend is None:
+        value = data_types.real_text(real, coding.scale)
+    else:
+        exact = data_types.exact_decimal(real)
+        value = decimal_text(*add(Scaled(exact.integer, exact.scale + coding.scale), coding.addend))
+        integer, scale = fitted(add(Scaled(integer, scale), coding.addend))
+    return DataRecord(coding, wire, offset, end, integer, scale, coding.unit, value)
 
 
-def _added(coding: Coding, number: Scaled) -> Scaled:
-    """Add the constant of a VIFE to a number that still lacks the scale of the coding."""
-    assert coding.addend is not None
-    return add(number, Scaled(coding.addend.integer, coding.addend.scale - coding.scale))
+def _read_type_f(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
+    plain = data_types.plain_type_f(_least_significant_first(coding, wire, offset, end))
+    if plain is None:
+        return _read_instant(coding, wire, offset, end)
+    text, seconds = plain
+    return DataRecord(coding, wire, offset, end, seconds, coding.scale, coding.unit, text)
 
 
-def _read_instant(coding: Coding, data: bytes, offset: int) -> DataRecord:
-    raw = data[::-1] if coding.msb_first else data
-    if len(data) == _TYPE_F_SIZE:
-        plain = data_types.plain_type_f(raw)
-        if plain is not None:
-            text, seconds = plain
-            return DataRecord(coding, data, offset, seconds, coding.scale, coding.unit, text)
-    elif len(data) == _TYPE_G_SIZE:
-        day, seconds, _ = data_types.read_date(raw[0] | raw[1] << 8)
-        if day is not None:
-            return DataRecord(coding, data, offset, seconds, coding.scale, coding.unit, day)
-    instant = data_types.INSTANT_READERS[len(data)](raw)
+def _read_type_g(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
+    low, high = _least_significant_first(coding, wire, offset, end)
+    text, seconds, fields = data_types.read_date(low | high << 8)
+    if text is None:
+        return _refused(coding, wire, offset, end, fields, _A_POINT_IN_TIME)
+    return DataRecord(coding, wire, offset, end, seconds, coding.scale, coding.unit, text)
+
+
+def _read_instant(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
+    raw = _least_significant_first(coding, wire, offset, end)
+    instant = data_types.INSTANT_READERS[end - offset](raw)
     if instant.text is None:
-        return _refused(coding, data, offset, instant.reason, "a point in time")
+        return _refused(coding, wire, offset, end, instant.reason, _A_POINT_IN_TIME)
     unit, scale = coding.unit, coding.scale
-    return DataRecord(coding, data, offset, instant.seconds, scale, unit, instant.text)
+    return DataRecord(coding, wire, offset, end, instant.seconds, scale, unit, instant.text)
 
 
-def _refuse_instant(coding: Coding, data: bytes, offset: int) -> DataRecord:
-    got = f"{len(data)} bytes with data field {coding.dib[0] & DATA_FIELD:X}"
-    return _refused(coding, data, offset, got, _POINT_IN_TIME)
+_A_POINT_IN_TIME: Final = "a point in time"
+_INSTANT_READERS: Final[dict[int, Reader]] = {2: _read_type_g, 4: _read_type_f}
 
 
-def _read_lvar(coding: Coding, data: bytes, offset: int) -> DataRecord:
+def _refuse_instant(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
+    got = f"{end - offset} bytes with data field {coding.dib[0] & DATA_FIELD:X}"
+    return _refused(coding, wire, offset, end, got, _POINT_IN_TIME)
+
+
+def _read_lvar(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
     """Read text, a number of either sign or a long binary number, as the LVAR byte says."""
-    lvar = data[0]
-    payload = data[:0:-1] if coding.msb_first else data[1:]
+    lvar = wire[offset]
+    payload = _least_significant_first(coding, wire, offset + 1, end)
     if lvar <= data_types.LVAR_TEXT_MAX:
-        return _without_number(coding, data, offset, data_types.read_text(payload))
+        return _without_number(coding, wire, offset, end, data_types.read_text(payload))
     if not payload:
-        return _read_empty(coding, data, offset)
+        return _read_empty(coding, wire, offset, end)
     if coding.unit is Unit.UTC:
-        return _refused(coding, data, offset, f"LVAR {lvar:02X}", _POINT_IN_TIME)
+        return _refused(coding, wire, offset, end, f"LVAR {lvar:02X}", _POINT_IN_TIME)
     if lvar in data_types.LVAR_POSITIVE_BCD or lvar in data_types.LVAR_NEGATIVE_BCD:
-        return _read_lvar_bcd(coding, data, offset, payload)
+        return _read_lvar_bcd(coding, wire, offset, end, payload)
     if len(payload) <= data_types.LVAR_INTEGER_SIZE_MAX:
         integer = data_types.read_integer(payload)
-        return _number(coding, data, offset, integer)
-    return _without_number(coding, data, offset, data_types.read_number_of_bytes(payload))
+        return _number(coding, wire, offset, end, integer)
+    return _without_number(coding, wire, offset, end, data_types.read_number_of_bytes(payload))
 
 
-def _read_lvar_bcd(coding: Coding, data: bytes, offset: int, payload: bytes) -> DataRecord:
+def _read_lvar_bcd(
+    coding: Coding, wire: bytes, offset: int, end: int, payload: bytes
+) -> DataRecord:
     try:
         number = data_types.read_bcd(payload)
     except ValueError as reason:
-        return _refused(coding, data, offset, reason)
-    sign = -1 if data[0] in data_types.LVAR_NEGATIVE_BCD else 1
-    return _number(coding, data, offset, sign * number)
+        return _refused(coding, wire, offset, end, reason)
+    sign = -1 if wire[offset] in data_types.LVAR_NEGATIVE_BCD else 1
+    return _number(coding, wire, offset, end, sign * number)
 
 
-def _read_bytes(coding: Coding, data: bytes, offset: int) -> DataRecord:
+def _read_bytes(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
     """Show manufacturer data in wire order: nobody but the manufacturer knows its fields."""
-    return DataRecord(coding, data, offset, None, 0, coding.unit, data.hex().upper())
+    return DataRecord(
+        coding, wire, offset, end, None, 0, coding.unit, wire[offset:end].hex().upper()
+    )
 
 
 _POINT_IN_TIME: Final = "a point in time of type F, G, I or J"

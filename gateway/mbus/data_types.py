@@ -37,6 +37,8 @@ _POWERS_OF_FIVE: Final = tuple(5**number for number in range(150))
 _PLAIN_REAL_MIN: Final = 1e-12
 _PLAIN_REAL_MAX: Final = 1e6
 _POWERS_OF_TEN: Final = tuple(float(10**number) for number in range(23))
+#: What six, seven and eight of nine digits are counted in.
+_STEPS: Final = (1000, 100, 10)
 _SURELY_LESS: Final = 1 - 1e-6
 _SURELY_MORE: Final = 1 + 1e-6
 _NOT_THE_MIDDLE: Final = 0.5 - 1e-6
@@ -132,6 +134,16 @@ def exact_decimal(value: float) -> Scaled:
     return Scaled(numerator * _POWERS_OF_FIVE[halvings], -halvings)
 
 
+def real_text(value: float, scale: int) -> str:
+    """Write a real x 10^`scale` out in full, as `decimal_text` writes `exact_decimal`."""
+    if scale:
+        integer, own_scale = exact_decimal(value)
+        return decimal_text(integer, own_scale + scale)
+    halvings = value.as_integer_ratio()[1].bit_length() - 1
+    # Each halving takes one more decimal, so this many write it exactly.
+    return f"{value:.{halvings}f}" if halvings else str(int(value))
+
+
 def shortest_decimal(value: float) -> Scaled:
     """Give the shortest decimal that reads back as the same float32 (C-59).
 
@@ -154,18 +166,19 @@ def _shortest_by_arithmetic(value: float) -> Scaled | None:
     if abs(mantissa) == 0.5:
         # A power of two: its lower neighbour is nearer than its upper one.
         return None
-    half = math.ldexp(1.0, exponent - _FLOAT32_BITS - 1)
-    decimals = _FLOAT32_DIGITS_SURE - 1 - math.floor(math.log10(abs(value)))
-    for more in range(_FLOAT32_DIGITS - _FLOAT32_DIGITS_SURE):
-        power = _POWERS_OF_TEN[decimals + more]
-        exact = value * power
-        nearest = round(exact)
-        off, limit = abs(exact - nearest), half * power
+    decimals = _FLOAT32_DIGITS - 1 - math.floor(math.log10(abs(value)))
+    power = _POWERS_OF_TEN[decimals]
+    exact = value * power
+    limit = math.ldexp(power, exponent - _FLOAT32_BITS - 1)
+    nine_digits = round(exact)
+    for step in _STEPS:
+        nearest = (nine_digits + step // 2) // step * step
+        off = abs(exact - nearest)
         if off < limit * _SURELY_LESS:
-            return _trimmed(nearest, -decimals - more) if off < _NOT_THE_MIDDLE else None
+            return _trimmed(nearest, -decimals) if off < step * _NOT_THE_MIDDLE else None
         if off < limit * _SURELY_MORE:
             return None
-    return None
+    return None if abs(exact - nine_digits) > _NOT_THE_MIDDLE else _trimmed(nine_digits, -decimals)
 
 
 def _shortest_by_trial(value: float) -> Scaled:
@@ -219,8 +232,16 @@ def decimal_text(integer: int, scale: int) -> str:
     if scale >= 0:
         return str(integer * 10**scale) if integer else "0"
     sign = "-" if integer < 0 else ""
-    digits = str(abs(integer)).rjust(1 - scale, "0")
+    digits = str(abs(integer))
+    if len(digits) <= -scale:
+        digits = digits.rjust(1 - scale, "0")
     return f"{sign}{digits[:scale]}.{digits[scale:]}"
+
+
+#: The digits behind the point, ready written, by power of ten.
+FRACTIONS: Final = {
+    scale: tuple(f"{number:0{-scale}d}" for number in range(10**-scale)) for scale in (-1, -2, -3)
+}
 
 
 # --- Points in time -------------------------------------------------------------------------------

@@ -50,9 +50,10 @@ def parse_fixed(
         second = replace(first, storage_number=1)
     else:
         second = _counter_coding(second_unit, header.status, msb_first=msb_first)
-    counters = ((first, 8), (second, 12))
+    counters = ((first, offset + 8), (second, offset + 12))
+    wire = bytes(offset) + data
     return header, tuple(
-        read_record(coding, data[at : at + COUNTER_SIZE], offset + at) for coding, at in counters
+        read_record(coding, wire, at, at + COUNTER_SIZE) for coding, at in counters
     )
 
 

@@ -5,14 +5,15 @@ with one comparison that a telegram has the structure it was made from, and then
 all records in columns, without looking at a DIB or VIB again. Whatever is not exactly the same
 structure has no plan and is read record by record, with the same result (`gateway.mbus.record`).
 
-A plan is made when a meter sends a structure for the second time: a scan, which sees every meter
-once, pays nothing for plans that it would never use.
+Meters of one model send the same structures, so a plan serves all of them. It is made when a model
+is met for the second time: a telegram that never comes again costs nothing for a plan.
 """
 
 from __future__ import annotations
 
 import struct
-from operator import itemgetter, mul
+from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.mbus.coding import Coding, Form, Function
@@ -24,13 +25,13 @@ from gateway.mbus.structure import EXTENSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: Meters remembered; a bus has 250 at most. A plan takes about 5 kB.
-METERS_MAX: Final = 512
-#: Structures of one meter, which may send several telegrams in turn. Further ones get no plan.
-PLANS_PER_METER_MAX: Final = 8
+#: Keys remembered; a bus of 250 different models, each with two telegrams, has 500.
+KEYS_MAX: Final = 512
+#: Structures of one key. Further ones get no plan: to change plans costs more than to read without.
+PLANS_PER_KEY_MAX: Final = 8
 
-#: A field, CI field, identification number, manufacturer, version, medium: who answers, and how.
-_KEY: Final = slice(5, 15)
+#: Manufacturer, version, medium: the model. Meters of one model share their plans.
+_MODEL: Final = slice(11, 15)
 _C_FIELD: Final = 4
 _CI_FIELD: Final = 6
 #: Start, L, L, start.
@@ -40,7 +41,8 @@ _RECORDS: Final = 19
 #: Checksum and stop byte.
 _TAIL_SIZE: Final = 2
 
-_plans: dict[bytes, tuple[Plan, ...]] = {}
+#: By length and model.
+_plans: dict[tuple[int, bytes], tuple[Plan, ...]] = {}
 
 
 class Plan:
@@ -53,17 +55,16 @@ class Plan:
     __slots__ = (
         "_binaries",
         "_codings",
-        "_data",
         "_digits",
+        "_ends",
         "_expected",
-        "_factors",
         "_mask",
         "_msb_first",
         "_offsets",
         "_others",
         "_scales",
         "_size",
-        "_template",
+        "_styles",
         "_times",
         "_to_wire_order",
         "_units",
@@ -85,10 +86,9 @@ class Plan:
         self._codings = [records[at].coding for at in numbers]
         self._scales = [coding.scale for coding in self._codings]
         self._units = [coding.unit for coding in self._codings]
-        self._factors = [coding.factor for coding in self._codings]
-        self._template = "\n".join(coding.template for coding in self._codings)
+        self._styles = [(coding.power, coding.fractions) for coding in self._codings]
         self._offsets = [records[at].offset for at in numbers]
-        self._data = _getter([_place(records[at]) for at in numbers])
+        self._ends = [records[at].end for at in numbers]
         self._others = [
             (reader_of(records[at].coding), records[at].coding, _place(records[at]))
             for at in others
@@ -106,39 +106,52 @@ class Plan:
             return slice(2 * place.start, 2 * place.stop)
         return slice(2 * (self._size - place.stop), 2 * (self._size - place.start))
 
-    def fits(self, wire: bytes, number: int) -> bool:
-        """Tell whether a telegram has this structure; `number` are its bytes as one integer."""
-        return len(wire) == self._size and number & self._mask == self._expected
+    def fits(self, number: int) -> bool:
+        """Tell whether a telegram of the same length has this structure.
+
+        `number` are its bytes as one integer, the first one least significant.
+        """
+        return number & self._mask == self._expected
 
     def read(self, wire: bytes) -> tuple[DataRecord, ...]:
         """Read the records of a telegram that fits, in the order of the wire."""
         digits = wire.hex() if self._msb_first else wire[::-1].hex()
-        places = self._data(wire)
         try:
             numbers = (*self._binaries(wire), *map(int, self._digits(digits)))
         except ValueError:
             # Somewhere letters stand among the digits: a sign, or no value.
-            records = list(map(read_record, self._codings, places, self._offsets))
+            records = list(map(read_record, self._codings, repeat(wire), self._offsets, self._ends))
         else:
-            texts = (self._template % tuple(map(mul, numbers, self._factors))).split("\n")
-            records = list(
-                map(
-                    DataRecord,
-                    self._codings,
-                    places,
-                    self._offsets,
-                    numbers,
-                    self._scales,
-                    self._units,
-                    texts,
-                )
-            )
+            records = self._number_records(wire, numbers)
         for reader, coding, place in self._others:
-            records.append(reader(coding, wire[place], place.start))
+            records.append(reader(coding, wire, place.start, place.stop))
         ordered: tuple[DataRecord, ...] = self._to_wire_order(records)
         for value, time_point in self._times:
             ordered[value].time_record = ordered[time_point]
         return ordered
+
+    def _number_records(self, wire: bytes, numbers: Sequence[int]) -> list[DataRecord]:
+        texts = [
+            str(number * power)
+            if fractions is None
+            else f"{number // power}.{fractions[number % power]}"
+            if number >= 0
+            else f"-{-number // power}.{fractions[-number % power]}"
+            for number, (power, fractions) in zip(numbers, self._styles, strict=True)
+        ]
+        return list(
+            map(
+                DataRecord,
+                self._codings,
+                repeat(wire),
+                self._offsets,
+                self._ends,
+                numbers,
+                self._scales,
+                self._units,
+                texts,
+            )
+        )
 
 
 # --- The memory of plans --------------------------------------------------------------------------
@@ -146,27 +159,27 @@ class Plan:
 
 def find_plan(wire: bytes) -> Plan | None:
     """Give the plan that fits a telegram, or None."""
-    plans = _plans.get(wire[_KEY])
+    plans = _plans.get((len(wire), wire[_MODEL]))
     if plans:
         number = int.from_bytes(wire, "little")
         for plan in plans:
-            if plan.fits(wire, number):
+            if plan.fits(number):
                 return plan
     return None
 
 
 def remember(wire: bytes, records: Sequence[DataRecord]) -> None:
-    """Note that a telegram without a plan was read well; from the second of a meter on, plan it.
+    """Note that a telegram without a plan was read well; from the second of its kind on, plan it.
 
-    When too many meters are known it starts afresh, rather than grow without limit on noise.
+    When too many models are known it starts afresh, rather than grow without limit on noise.
     """
-    key = wire[_KEY]
+    key = (len(wire), wire[_MODEL])
     plans = _plans.get(key)
     if plans is None:
-        if len(_plans) >= METERS_MAX:
+        if len(_plans) >= KEYS_MAX:
             _plans.clear()
         _plans[key] = ()
-    elif len(plans) < PLANS_PER_METER_MAX and not any(map(_is_ambiguous, records)):
+    elif len(plans) < PLANS_PER_KEY_MAX and not any(map(_is_ambiguous, records)):
         _plans[key] = (*plans, Plan(wire, records))
 
 
@@ -182,11 +195,11 @@ _BINARY_CODES: Final = {1: "b", 2: "h", 4: "i"}
 
 def _is_binary(coding: Coding) -> bool:
     """Tell whether `struct` can read the number."""
-    return bool(coding.template) and coding.form is Form.INTEGER and coding.size in _BINARY_CODES
+    return bool(coding.power) and coding.form is Form.INTEGER and coding.size in _BINARY_CODES
 
 
 def _is_digits(coding: Coding) -> bool:
-    return bool(coding.template) and coding.form is Form.BCD
+    return bool(coding.power) and coding.form is Form.BCD
 
 
 def _is_ambiguous(record: DataRecord) -> bool:
@@ -202,18 +215,19 @@ def _is_ambiguous(record: DataRecord) -> bool:
 
 
 def _place(record: DataRecord) -> slice:
-    return slice(record.offset, record.offset + len(record.data))
+    return slice(record.offset, record.end)
 
 
 def _structure_mask(size: int, records: Sequence[DataRecord]) -> int:
-    """Mark the bits that make the structure: frame head, DIBs, VIBs, LVARs, fillers, stop byte.
+    """Mark the bits that make the structure: frame head, CI, DIBs, VIBs, LVARs, fillers, stop byte.
 
-    Free are the data, the checksum, access number, status and configuration, and of the C field
-    ACD and DFC; the fields of the key need no second look.
+    Free are the data, the checksum, address and identification number, access number, status and
+    configuration, and of the C field ACD and DFC; the model is in the key.
     """
     mask = bytearray(size)
     mask[:_HEAD_SIZE] = b"\xff" * _HEAD_SIZE
     mask[_C_FIELD] = C_FIELD_FUNCTION
+    mask[_CI_FIELD] = 0xFF
     mask[_RECORDS:] = b"\xff" * (size - _RECORDS)
     mask[size - _TAIL_SIZE] = 0
     for record in records:

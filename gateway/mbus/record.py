@@ -23,10 +23,9 @@ from gateway.mbus.structure import (
     VIFE_MAX,
     data_end,
     find_span,
-    is_plain_text,
 )
 
-__all__ = ["CODINGS_MAX", "DataRecord", "forget_codings", "read_record", "read_records"]
+__all__ = ["CODINGS_MAX", "DataRecord", "cut", "forget_codings", "read_record", "read_records"]
 
 #: Codings remembered; a real bus has a few hundred, noise must not fill the memory.
 CODINGS_MAX: Final = 4096
@@ -34,59 +33,73 @@ CODINGS_MAX: Final = 4096
 _CODINGS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
 #: Those with a plain-text VIF, which end where the text says.
 _TEXT_CODINGS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
+#: Which coding with a head of its own stood behind a head the last time: a guess, to be checked.
+_FOLLOWERS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
 _SPECIAL: Final = {dif: special_coding(dif) for dif in (DIF_MANUFACTURER, DIF_MORE_RECORDS)}
-#: DIB and VIB at a glance: bytes with extension bit, one without, and the same again.
+#: DIB and VIB at a glance: bytes with extension bit, one without, and the same again. A plain-text
+#: VIF is not for a glance.
 _HEAD: Final = re.compile(
-    rb"([\x80-\xff]{0,%d}[\x00-\x7f])([\x80-\xff]{0,%d}[\x00-\x7f])" % (DIFE_MAX, VIFE_MAX)
+    rb"([\x80-\xff]{0,%d}[\x00-\x7f])(?![\x7c\xfc])([\x80-\xff]{0,%d}[\x00-\x7f])"
+    % (DIFE_MAX, VIFE_MAX)
 ).match
 
 
 def forget_codings() -> None:
     """Forget all codings, as in a process that has just started."""
-    for codings in (*_CODINGS, *_TEXT_CODINGS):
+    for codings in (*_CODINGS, *_TEXT_CODINGS, *_FOLLOWERS):
         codings.clear()
 
 
 def read_records(
-    body: bytes, offset: int = 0, *, msb_first: bool = False, start: int = 0
+    body: bytes, offset: int = 0, *, msb_first: bool = False
 ) -> tuple[list[DataRecord], RecordError | None]:
-    """Cut and read the records of `body` from `start` on; never raises.
+    """Cut and read the bytes behind a header; never raises.
 
-    `offset` is where `body` stands in its frame, so that errors name a place in the frame. Returns
-    all records up to the first whose end cannot be found, and the error that stopped the reading.
+    `offset` is where `body` starts in its frame, so that records and errors name a place in the
+    frame. Returns all records up to the first whose end cannot be found, and the error that stopped
+    the reading.
     """
-    codings = _CODINGS[msb_first]
+    return cut(bytes(offset) + body, offset, msb_first=msb_first)
+
+
+def cut(body: bytes, start: int, *, msb_first: bool) -> tuple[list[DataRecord], RecordError | None]:
+    """Do the work of `read_records` for records that stand in `body` from `start` to its end."""
+    codings, followers = _CODINGS[msb_first], _FOLLOWERS[msb_first]
     records: list[DataRecord] = []
-    position, size = start, len(body)
+    position, size, before = start, len(body), b""
     while position < size:
-        # Two bytes without extension are the most frequent head by far.
+        # Two bytes without extension are the most frequent head by far; a longer one is likely to
+        # be the one that stood behind the same record the last time.
         data = position + 2
         coding = codings.get(body[position:data])
-        try:
-            if coding is None:
-                if body[position] == DIF_FILLER:
-                    position += 1
-                    continue
-                coding, data = _find_coding(body, position, msb_first=msb_first)
-            end = data + coding.size
-            if coding.size < 0 or end > size:
+        if coding is None:
+            coding = followers.get(before)
+            if coding is not None and body.startswith(coding.head, position):
+                data = position + len(coding.head)
+            elif body[position] == DIF_FILLER:
+                position += 1
+                continue
+            else:
+                try:
+                    coding, data = _find_coding(body, position, msb_first=msb_first)
+                except RecordError as error:
+                    return records, error
+                if coding.head:
+                    followers[before] = coding
+        end = data + coding.size
+        if coding.size < 0 or end > size:
+            try:
                 end = _find_end(body, coding, data)
-        except RecordError as error:
-            return records, _shifted(error, offset)
+            except RecordError as error:
+                return records, error
         reader = coding.reader or reader_of(coding)
-        records.append(reader(coding, body[data:end], offset + data))
-        position = end
+        records.append(reader(coding, body, data, end))
+        position, before = end, coding.head
     return records, None
 
 
 def _find_coding(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, int]:
     """Find the coding of the record at `start` and where its data begin; raises RecordError."""
-    codings = _CODINGS[msb_first]
-    # No head is the beginning of another one, so what is remembered in full is the whole head.
-    for data in (start + 3, start + 4, start + 5):
-        coding = codings.get(body[start:data])
-        if coding is not None:
-            return coding, data
     dif = body[start]
     if dif & DATA_FIELD == DATA_FIELD_SPECIAL:
         if dif in _SPECIAL:
@@ -95,13 +108,20 @@ def _find_coding(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, i
             raise RecordError(start, "a DIF that is not reserved", f"{dif:02X}", source="MBDOC48")
         if start + 1 == len(body):
             return build_coding(body[start:], b""), start + 1
+    codings = _CODINGS[msb_first]
+    # No head is the beginning of another one, so what is remembered in full is the whole head.
+    for data in (start + 3, start + 4, start + 5):
+        coding = codings.get(body[start:data])
+        if coding is not None:
+            return coding, data
     head = _HEAD(body, start)
-    if head is None or is_plain_text(head[2]):
+    if head is None:
         return _find_long(body, start, msb_first=msb_first)
     key = head[0]
     coding = codings.get(key)
     if coding is None:
         coding = build_coding(head[1], head[2], msb_first=msb_first)
+        coding.head = key
         _remember(codings, key, coding)
     return coding, head.end()
 
@@ -123,6 +143,8 @@ def _remember(codings: dict[bytes, Coding], key: bytes, coding: Coding) -> None:
     """Keep a coding; start afresh rather than grow without limit on noise."""
     if len(codings) >= CODINGS_MAX:
         codings.clear()
+        for followers in _FOLLOWERS:
+            followers.clear()
     coding.reader = reader_of(coding)
     codings[key] = coding
 
@@ -132,10 +154,6 @@ def _find_end(body: bytes, coding: Coding, data: int) -> int:
     if coding.function in _TO_THE_END:
         return len(body)
     return data_end(body, coding.dib[0], data)
-
-
-def _shifted(error: RecordError, offset: int) -> RecordError:
-    return RecordError(error.offset + offset, error.expected, error.got, source=error.source)
 
 
 _TO_THE_END: Final = (Function.MANUFACTURER_SPECIFIC, Function.MORE_RECORDS_FOLLOW)

@@ -133,16 +133,14 @@ def _find_text_span(body: bytes, start: int, vib: int) -> Span:
     failure: RecordError | None = None
     for text_is_last in (False, True) if body[vib] & EXTENSION else (False,):
         try:
-            span = _text_span(body, start, vib, text_is_last=text_is_last)
+            spans.append(_text_span(body, start, vib, text_is_last=text_is_last))
         except RecordError as error:
             failure = failure or error
-            continue
-        if _is_printable(body, span) and _reaches_end(body, span.end):
-            return span
-        spans.append(span)
     if not spans:
         assert failure is not None
         raise failure
+    if len(spans) == 1:
+        return spans[0]
     return max(spans, key=lambda span: (_reaches_end(body, span.end), _is_printable(body, span)))
 
 

@@ -29,7 +29,7 @@ from gateway.mbus.header import (
     parse_short_header,
 )
 from gateway.mbus.plan import find_plan, remember
-from gateway.mbus.record import DataRecord, read_record, read_records
+from gateway.mbus.record import DataRecord, cut, read_record, read_records
 from gateway.mbus.tables.manual import Unit, ValueType
 from gateway.mbus.timestamps import assign_timestamps
 
@@ -164,7 +164,7 @@ def _is_sound_answer(data: bytes) -> bool:
 def _decode_answer(data: bytes) -> Telegram:
     """Read what `_is_sound_answer`; if it is good, it may be read by a plan next time."""
     msb_first = bool(data[CI_FIELD_OFFSET] & CI_MSB_FIRST)
-    records, error = read_records(data[:-2], msb_first=msb_first, start=RECORDS_OFFSET)
+    records, error = cut(data[:-2], RECORDS_OFFSET, msb_first=msb_first)
     assign_timestamps(records)
     if error is None:
         remember(data, records)
@@ -286,7 +286,7 @@ def _read_alarm(frame: LongFrame) -> Telegram:
     """Read CI 71: the alarm byte, shown as error flags (MBDOC48 p.70)."""
     if not frame.data:
         return Telegram(frame, error=_too_short(frame, 1))
-    record = read_record(_ALARM_CODING, frame.data[:1], DATA_OFFSET)
+    record = read_record(_ALARM_CODING, frame.to_bytes(), DATA_OFFSET, DATA_OFFSET + 1)
     return Telegram(frame, records=(record,))
 
 
