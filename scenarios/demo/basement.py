@@ -26,6 +26,9 @@ KEYS: Final = {
     "METER_MAXVALUECOUNT": 0,
 }
 BAUDRATE_DEFAULT: Final = 9600
+#: A converter that reports parity errors: behind one that cannot, every meter that is found has to
+#: be read twice before it counts.
+CONVERTER: Final = "rfc2217:127.0.0.1:0"
 #: What a busy host may add to the way of an answer: everything here shares one process.
 TRANSPORT_DELAY_NS: Final = 30_000_000
 #: Seconds between two looks at the registers.
@@ -79,7 +82,9 @@ class Basement:
         """
         started = asyncio.get_running_loop().time()
         baudrate = population.baudrate or BAUDRATE_DEFAULT
-        converter = await VirtualConverter.start(population, seed=seed, baudrate=baudrate)
+        converter = await VirtualConverter.start(
+            population, where=CONVERTER, seed=seed, baudrate=baudrate
+        )
         basement = cls(converter, started)
         try:
             keys = {**KEYS, "MBUS_BAUDRATE": baudrate}

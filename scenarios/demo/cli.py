@@ -99,7 +99,7 @@ async def _run(
                 command=f"meterbench demo --seconds {seconds:g} --seed {seed}",
                 tool_version=tool_version(),
                 seed=str(seed),
-                backend="real time, simulated line over TCP",
+                backend="real time, simulated line behind RFC 2217",
                 started=time.strftime("%Y-%m-%dT%H:%M:%SZ", started),
                 real_duration_ns=int(basement.elapsed_s * 1e9),
                 facts=_facts(basement, meters),
