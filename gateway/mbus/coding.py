@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 VIF_FB: Final = 0xFB
 VIF_FD: Final = 0xFD
+_EXTENSION_TABLES: Final = {VIF_FB: FB, VIF_FD: FD}
 _CODE: Final = 0x7F
 _VIF_VENDOR: Final = 0x7F
 _DATE_PRIMARY: Final = (0x6C, 0x6D)
@@ -148,33 +149,46 @@ def build_coding(
     dib: bytes, vib: bytes, *, text_is_last: bool = False, msb_first: bool = False
 ) -> Coding:
     """Work out one coding; `vib` may be empty (global readout without a VIF)."""
+    # Most codings by far: a VIF, perhaps of an extension table, and nothing that could change it.
+    if len(vib) == 1 and vib[0] != VIF_PLAIN_TEXT:
+        value_type, unit, scale, is_date = PRIMARY[vib[0]]
+    elif len(vib) == 2 and vib[0] in _EXTENSION_TABLES:
+        value_type, unit, scale, is_date = _EXTENSION_TABLES[vib[0]][vib[1]]
+    else:
+        return _build_long(dib, vib, text_is_last=text_is_last, msb_first=msb_first)
     dif = dib[0]
-    numbers = _dife_numbers(dib) if len(dib) > 1 else (dif >> 6, 0, 0)
-    if len(vib) != 1 or vib[0] == VIF_PLAIN_TEXT:
-        return _build_long(dib, vib, numbers, text_is_last=text_is_last, msb_first=msb_first)
-    # Most codings by far: one VIF and nothing that could change it.
+    storage_number, tariff, subunit = dif >> 6, 0, 0
+    if len(dib) > 1:
+        storage_number, tariff, subunit = _dife_numbers(dib)
     size, form, date_form, can_be_plain = _DATA_FIELDS[dif & DATA_FIELD]
-    value_type, unit, scale, is_date = PRIMARY[vib[0]]
-    function = _FUNCTIONS[dif >> 4 & 0x03]
+    coding = Coding(
+        dib,
+        vib,
+        size,
+        date_form if is_date else form,
+        _FUNCTIONS[dif >> 4 & 0x03],
+        storage_number,
+        tariff,
+        subunit,
+        value_type,
+        unit,
+        scale,
+    )
+    coding.msb_first = msb_first
     if is_date:
-        gives_time = vib[0] in _DATE_PRIMARY
-        coding = Coding(dib, vib, size, date_form, function, *numbers, value_type, unit, scale)
-        coding.gives_time = gives_time
-        coding.takes_time = not gives_time
+        coding.gives_time = vib[0] in _DATE_PRIMARY
+        coding.takes_time = not coding.gives_time
         _settle_time_of_day(coding)
     else:
-        coding = Coding(dib, vib, size, form, function, *numbers, value_type, unit, scale)
         coding.takes_time = True
         if can_be_plain:
             coding.power, coding.fractions = _PLAIN_SCALES.get(scale, _NOT_PLAIN)
-    coding.msb_first = msb_first
     return coding
 
 
 def _build_long(
     dib: bytes,
     vib: bytes,
-    numbers: tuple[int, int, int],
     *,
     text_is_last: bool,
     msb_first: bool,
@@ -189,7 +203,7 @@ def _build_long(
         size,
         date_form if meaning.is_date else form,
         function,
-        *numbers,
+        *_dife_numbers(dib),
         meaning.value_type,
         meaning.unit,
         meaning.scale,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Times that fit the 32-bit registers of manual 6.2; others count as none (C-58).
 _UNIX_TIME_MAX: Final = 0xFFFF_FFFF
+_BCD: Final = Form.BCD
+_INSTANT: Final = Form.INSTANT
 
 
 class DataRecord:
@@ -167,20 +169,14 @@ def reader_of(coding: Coding) -> Reader:
     """Choose the function that reads the data of a coding; none of them raises."""
     if coding.record_error:
         return _read_record_error
+    form, size = coding.form, coding.size
     if coding.power:
-        return _plain_reader(coding)
-    if coding.form is Form.INSTANT:
-        return _INSTANT_READERS.get(coding.size, _read_instant)
-    return _READERS[coding.form]
-
-
-def _plain_reader(coding: Coding) -> Reader:
-    """Choose among the readers of plain numbers (`Coding.power`)."""
-    if coding.form is Form.BCD:
-        return _read_bcd if coding.msb_first else _read_plain_bcd
-    if coding.msb_first:
-        return _read_integer
-    return _PLAIN_INTEGER_READERS.get(coding.size, _read_integer)
+        if coding.msb_first:
+            return _READERS[form]
+        return _read_plain_bcd if form is _BCD else _PLAIN_INTEGER_READERS.get(size, _read_integer)
+    if form is _INSTANT:
+        return _INSTANT_READERS.get(size, _read_instant)
+    return _READERS[form]
 
 
 def _refused(

@@ -37,8 +37,8 @@ _POWERS_OF_FIVE: Final = tuple(5**number for number in range(150))
 _PLAIN_REAL_MIN: Final = 1e-12
 _PLAIN_REAL_MAX: Final = 1e6
 _POWERS_OF_TEN: Final = tuple(float(10**number) for number in range(23))
-#: What six, seven and eight of nine digits are counted in.
-_STEPS: Final = (1000, 100, 10)
+#: What the sixth, seventh, eighth and ninth of nine digits count, and half of it.
+_STEPS: Final = ((1000, 500), (100, 50), (10, 5), (1, 0))
 _SURELY_LESS: Final = 1 - 1e-6
 _SURELY_MORE: Final = 1 + 1e-6
 _NOT_THE_MIDDLE: Final = 0.5 - 1e-6
@@ -171,14 +171,13 @@ def _shortest_by_arithmetic(value: float) -> Scaled | None:
     exact = value * power
     limit = math.ldexp(power, exponent - _FLOAT32_BITS - 1)
     nine_digits = round(exact)
-    for step in _STEPS:
-        nearest = (nine_digits + step // 2) // step * step
+    for step, half_step in _STEPS:
+        nearest = (nine_digits + half_step) // step * step
         off = abs(exact - nearest)
-        if off < limit * _SURELY_LESS:
-            return _trimmed(nearest, -decimals) if off < step * _NOT_THE_MIDDLE else None
         if off < limit * _SURELY_MORE:
-            return None
-    return None if abs(exact - nine_digits) > _NOT_THE_MIDDLE else _trimmed(nine_digits, -decimals)
+            is_sure = off < limit * _SURELY_LESS and off < step * _NOT_THE_MIDDLE
+            return _trimmed(nearest, -decimals) if is_sure else None
+    return None
 
 
 def _shortest_by_trial(value: float) -> Scaled:

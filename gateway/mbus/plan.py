@@ -82,7 +82,9 @@ class Plan:
         numbers = binaries + digits
         others = [at for at in range(len(records)) if at not in set(numbers)]
         self._binaries = _unpacker([records[at] for at in binaries], msb_first=self._msb_first)
-        self._digits = _getter([self._place_of_digits(records[at]) for at in digits])
+        self._digits = None
+        if digits:
+            self._digits = _getter([self._place_of_digits(records[at]) for at in digits])
         self._codings = [records[at].coding for at in numbers]
         self._scales = [coding.scale for coding in self._codings]
         self._units = [coding.unit for coding in self._codings]
@@ -90,8 +92,8 @@ class Plan:
         self._offsets = [records[at].offset for at in numbers]
         self._ends = [records[at].end for at in numbers]
         self._others = [
-            (reader_of(records[at].coding), records[at].coding, _place(records[at]))
-            for at in others
+            (reader_of(record.coding), record.coding, record.offset, record.end)
+            for record in map(records.__getitem__, others)
         ]
         order = numbers + others
         self._to_wire_order = _getter([order.index(at) for at in range(len(records))])
@@ -115,16 +117,18 @@ class Plan:
 
     def read(self, wire: bytes) -> tuple[DataRecord, ...]:
         """Read the records of a telegram that fits, in the order of the wire."""
-        digits = wire.hex() if self._msb_first else wire[::-1].hex()
+        numbers: Sequence[int] = self._binaries(wire)
         try:
-            numbers = (*self._binaries(wire), *map(int, self._digits(digits)))
+            if self._digits is not None:
+                digits = wire.hex() if self._msb_first else wire[::-1].hex()
+                numbers = (*numbers, *map(int, self._digits(digits)))
         except ValueError:
             # Somewhere letters stand among the digits: a sign, or no value.
             records = list(map(read_record, self._codings, repeat(wire), self._offsets, self._ends))
         else:
             records = self._number_records(wire, numbers)
-        for reader, coding, place in self._others:
-            records.append(reader(coding, wire, place.start, place.stop))
+        for reader, coding, start, end in self._others:
+            records.append(reader(coding, wire, start, end))
         ordered: tuple[DataRecord, ...] = self._to_wire_order(records)
         for value, time_point in self._times:
             ordered[value].time_record = ordered[time_point]

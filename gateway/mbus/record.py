@@ -20,6 +20,8 @@ from gateway.mbus.structure import (
     DIF_MANUFACTURER,
     DIF_MORE_RECORDS,
     DIFE_MAX,
+    EXTENSION,
+    VIF_PLAIN_TEXT,
     VIFE_MAX,
     data_end,
     find_span,
@@ -35,6 +37,7 @@ _CODINGS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
 _TEXT_CODINGS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
 #: Which coding with a head of its own stood behind a head the last time: a guess, to be checked.
 _FOLLOWERS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
+_PLAIN_TEXT: Final = bytes((VIF_PLAIN_TEXT,))
 _SPECIAL: Final = {dif: special_coding(dif) for dif in (DIF_MANUFACTURER, DIF_MORE_RECORDS)}
 #: DIB and VIB at a glance: bytes with extension bit, one without, and the same again. A plain-text
 #: VIF is not for a glance.
@@ -109,7 +112,11 @@ def _find_coding(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, i
         if start + 1 == len(body):
             return build_coding(body[start:], b""), start + 1
     codings = _CODINGS[msb_first]
-    # No head is the beginning of another one, so what is remembered in full is the whole head.
+    vif = body[start + 1 : start + 2]
+    if dif < EXTENSION and b"" < vif < _PLAIN_TEXT:
+        # Two bytes that are not known yet, or `cut` would not have asked.
+        return _new_coding(codings, body[start : start + 1], vif, msb_first=msb_first), start + 2
+    # No head is the beginning of another one: what is remembered in full is the whole head.
     for data in (start + 3, start + 4, start + 5):
         coding = codings.get(body[start:data])
         if coding is not None:
@@ -117,13 +124,17 @@ def _find_coding(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, i
     head = _HEAD(body, start)
     if head is None:
         return _find_long(body, start, msb_first=msb_first)
-    key = head[0]
-    coding = codings.get(key)
+    coding = codings.get(head[0])
     if coding is None:
-        coding = build_coding(head[1], head[2], msb_first=msb_first)
-        coding.head = key
-        _remember(codings, key, coding)
+        coding = _new_coding(codings, head[1], head[2], msb_first=msb_first)
     return coding, head.end()
+
+
+def _new_coding(codings: dict[bytes, Coding], dib: bytes, vib: bytes, *, msb_first: bool) -> Coding:
+    coding = build_coding(dib, vib, msb_first=msb_first)
+    coding.head = dib + vib
+    _remember(codings, coding.head, coding)
+    return coding
 
 
 def _find_long(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, int]:
