@@ -158,7 +158,9 @@ def build_coding(
         return _build_long(dib, vib, text_is_last=text_is_last, msb_first=msb_first)
     dif = dib[0]
     storage_number, tariff, subunit = dif >> 6, 0, 0
-    if len(dib) > 1:
+    if len(dib) == 2:
+        storage_number, tariff, subunit = _ONE_DIFE[dif >> 6 & 0x01][dib[1]]
+    elif len(dib) > 2:
         storage_number, tariff, subunit = _dife_numbers(dib)
     size, form, date_form, can_be_plain = _DATA_FIELDS[dif & DATA_FIELD]
     coding = Coding(
@@ -257,6 +259,12 @@ def _dife_numbers(dib: bytes) -> tuple[int, int, int]:
     return storage_number, tariff, subunit
 
 
+#: The same for a single DIFE, by bit 6 of the DIF.
+_ONE_DIFE: Final = tuple(
+    tuple(_dife_numbers(bytes((dif, dife))) for dife in range(0x80)) for dif in (0x00, 0x40)
+)
+
+
 def _form(data_field: int, *, is_date: bool) -> Form:
     if data_field in _DATA_FIELD_EMPTY:
         return Form.EMPTY
@@ -323,18 +331,20 @@ def _apply_chain(meaning: _Meaning, chain: bytes) -> None:
     """Let each VIFE act; behind 7F nothing is ours to read, behind 7C another table counts."""
     position = 0
     while position < len(chain):
-        vife = VIFES[chain[position] & _CODE]
+        effect, text, argument = VIFES[chain[position] & _CODE]
         position += 1
-        if vife.text:
-            meaning.qualifiers.append(vife.text)
-        if vife.effect is Effect.VENDOR:
+        if text:
+            meaning.qualifiers.append(text)
+        if effect is _NO_EFFECT:
+            continue
+        if effect is Effect.VENDOR:
             return
-        if vife.effect is Effect.EXTENSION:
+        if effect is Effect.EXTENSION:
             conductor = CONDUCTORS.get(chain[position] & _CODE) if position < len(chain) else None
             meaning.qualifiers.extend([conductor] if conductor else [])
             position += 1
             continue
-        _apply(meaning, vife.effect, vife.argument, vife.text)
+        _apply(meaning, effect, argument, text)
 
 
 def _apply(meaning: _Meaning, effect: Effect, argument: int, text: str) -> None:
@@ -352,6 +362,7 @@ def _apply(meaning: _Meaning, effect: Effect, argument: int, text: str) -> None:
         _replace(meaning, effect, argument)
 
 
+_NO_EFFECT: Final = Effect.NONE
 #: VIFEs behind which the data are no longer the quantity of the VIF, but a time or a count of it.
 _REPLACEMENTS: Final = {
     Effect.DATE: ValueType.TIMESTAMP,

@@ -289,7 +289,8 @@ def _read_real(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord
 
 
 def _read_type_f(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
-    plain = data_types.plain_type_f(_least_significant_first(coding, wire, offset, end))
+    data = wire[offset:end]
+    plain = data_types.plain_type_f(data[::-1] if coding.msb_first else data)
     if plain is None:
         return _read_instant(coding, wire, offset, end)
     text, seconds = plain
@@ -297,7 +298,9 @@ def _read_type_f(coding: Coding, wire: bytes, offset: int, end: int) -> DataReco
 
 
 def _read_type_g(coding: Coding, wire: bytes, offset: int, end: int) -> DataRecord:
-    low, high = _least_significant_first(coding, wire, offset, end)
+    low, high = wire[offset], wire[offset + 1]
+    if coding.msb_first:
+        low, high = high, low
     text, seconds, fields = data_types.read_date(low | high << 8)
     if text is None:
         return _refused(coding, wire, offset, end, fields, _A_POINT_IN_TIME)

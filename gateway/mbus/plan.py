@@ -136,7 +136,7 @@ class Plan:
 
     def _number_records(self, wire: bytes, numbers: Sequence[int]) -> list[DataRecord]:
         texts = [
-            str(number * power)
+            f"{number * power}"
             if fractions is None
             else f"{number // power}.{fractions[number % power]}"
             if number >= 0
