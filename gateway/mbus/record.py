@@ -132,8 +132,11 @@ def _find_coding(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, i
 
 def _new_coding(codings: dict[bytes, Coding], dib: bytes, vib: bytes, *, msb_first: bool) -> Coding:
     coding = build_coding(dib, vib, msb_first=msb_first)
-    coding.head = dib + vib
-    _remember(codings, coding.head, coding)
+    coding.head = head = dib + vib
+    coding.reader = reader_of(coding)
+    if len(codings) >= CODINGS_MAX:
+        _make_room(codings)
+    codings[head] = coding
     return coding
 
 
@@ -146,18 +149,18 @@ def _find_long(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, int
     if coding is None:
         dib, vib = body[start : span.vib], body[span.vib : span.data]
         coding = build_coding(dib, vib, text_is_last=span.text_is_last, msb_first=msb_first)
-        _remember(codings, key, coding)
+        coding.reader = reader_of(coding)
+        if len(codings) >= CODINGS_MAX:
+            _make_room(codings)
+        codings[key] = coding
     return coding, span.data
 
 
-def _remember(codings: dict[bytes, Coding], key: bytes, coding: Coding) -> None:
-    """Keep a coding; start afresh rather than grow without limit on noise."""
-    if len(codings) >= CODINGS_MAX:
-        codings.clear()
-        for followers in _FOLLOWERS:
-            followers.clear()
-    coding.reader = reader_of(coding)
-    codings[key] = coding
+def _make_room(codings: dict[bytes, Coding]) -> None:
+    """Start afresh rather than grow without limit on noise."""
+    codings.clear()
+    for followers in _FOLLOWERS:
+        followers.clear()
 
 
 def _find_end(body: bytes, coding: Coding, data: int) -> int:
