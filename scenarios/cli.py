@@ -9,6 +9,7 @@ import typer
 from gateway import cli as gateway_cli
 from reports import cli as reports_cli
 from scenarios import check_cli, scenario_cli
+from scenarios.comply_cli import comply
 from scenarios.demo.cli import demo
 from scenarios.profile_command import profile_command
 from scenarios.run import tool_version
@@ -46,6 +47,7 @@ app.command("simulate")(simulate)
 app.command("profile")(profile_command)
 app.command("decode")(gateway_cli.decode)
 app.add_typer(check_cli.app, name="check")
+app.command("comply")(comply)
 app.add_typer(scenario_cli.app, name="scenario")
 app.add_typer(reports_cli.app, name="report")
 

@@ -1,0 +1,1 @@
+"""The cases of the suite, one module for each part of the manual."""

@@ -1,0 +1,97 @@
+"""The suite judged: does it fail every known-bad gateway, on the requirement that this one breaks?
+
+Each defect runs in a process of its own, through the same command line that a user calls; only the
+cases that decide its requirement are run. Detected means: that requirement came out FAIL. Failing
+on another one alone is not detection, and a run that broke is neither.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from reports.verdict import Verdict
+from scenarios.defects.catalogue import Defect, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+#: A gateway that makes the suite hang is stopped after so long; that is no detection.
+RUN_S_MAX: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What the suite said of one known-bad gateway; `verdict` is None where it broke or hung."""
+
+    defect: Defect
+    verdict: Verdict | None
+    cases: tuple[str, ...]
+    reason: str
+
+    @property
+    def detected(self) -> bool:
+        """Whether the requirement that is broken came out FAIL."""
+        return self.verdict is Verdict.FAIL
+
+
+def run(
+    defects: Sequence[Defect] | None = None,
+    *,
+    workers: int = 2,
+    progress: Callable[[Detection], None] = lambda _one: None,
+) -> list[Detection]:
+    """Run the suite on each defect, `workers` at a time; the results in the order given."""
+    chosen = list(load().values()) if defects is None else list(defects)
+    found = []
+    with ThreadPoolExecutor(workers) as pool:
+        for detection in pool.map(detect, chosen):
+            progress(detection)
+            found.append(detection)
+    return found
+
+
+def detect(defect: Defect) -> Detection:
+    """Run the cases that decide the requirement of one defect, on a gateway that has it."""
+    command = [sys.executable, "-P", "-m", "scenarios.defects", defect.id, "comply",
+               "--requirement", defect.breaks, "--workers", "1", "--json"]  # fmt: skip
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=RUN_S_MAX, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Detection(defect, None, (), f"the suite did not end within {RUN_S_MAX} s")
+    try:
+        record = json.loads(done.stdout)
+    except ValueError:
+        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        return Detection(defect, None, (), f"the suite broke: {last}")
+    return _detection(defect, record)
+
+
+def _detection(defect: Defect, record: dict[str, Any]) -> Detection:
+    own = [case for case in record["cases"] if defect.breaks in case["requirements"]]
+    failed = [case for case in own if case["verdict"] == Verdict.FAIL.value]
+    row = next((one for one in record["requirements"] if one["id"] == defect.breaks), None)
+    if failed:
+        names = tuple(case["id"] for case in failed)
+        return Detection(defect, Verdict.FAIL, names, failed[0]["reason"].splitlines()[0])
+    if row is None:
+        return Detection(defect, Verdict.NOT_RUN, (), "no case decides this requirement")
+    reason = next((case["reason"] for case in own if case["reason"]), "nothing noticed it")
+    return Detection(defect, Verdict(row["verdict"]), (), reason.splitlines()[0])
+
+
+def table(detections: Sequence[Detection]) -> Iterator[str]:
+    """Yield the detection table, a line a defect, and the sum."""
+    width = max((len(one.defect.id) for one in detections), default=0) + 2
+    for one in detections:
+        word = "detected" if one.detected else "MISSED"
+        where = one.cases[0] if one.cases else one.reason
+        yield f"{word:10}{one.defect.id:{width}}{one.defect.breaks:12}{where}"
+    count = sum(one.detected for one in detections)
+    yield f"{count} of {len(detections)} known-bad gateways detected, each on its own requirement"

@@ -1,0 +1,137 @@
+"""Selecting and running the suite on the reference gateway in virtual time.
+
+Cases are independent: each has a world of its own and the same seed gives the same verdicts in any
+order, so they are spread over processes. Two kinds count: cases that are code, and the scenarios of
+the library, of which each `expect` and `check` line with a requirement is one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from reports.verdict import Verdict
+from scenarios.backends.base import BackendError
+from scenarios.backends.sim import SimBackend
+from scenarios.compliance import registry
+from scenarios.compliance.arrangement import arrange
+from scenarios.compliance.verdicts import Verdicts
+from scenarios.language.compile import compile_path
+from scenarios.run import LIBRARY, library_folder, run_scenario, select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from reports.record import Case
+
+#: Cases handed to a process at once.
+CHUNK: Final = 4
+#: What raises from here is the device's own failure, not the bench's.
+DEVICE_PACKAGES: Final = ("gateway.mbus", "gateway.modbus", "gateway.registers", "gateway.device")
+#: The scenarios of the library, as part of the suite.
+LIBRARY_PREFIX: Final = "library/"
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """One unit of work: a case that is code, or one scenario of the library."""
+
+    id: str
+    requirements: tuple[str, ...]
+
+
+def select_cases(requirements: Collection[str] | None = None) -> list[Selected]:
+    """Return what decides any of `requirements` (all by default), in the order of ids."""
+    everything = [*_code(), *_library()]
+    if requirements is None:
+        return everything
+    return [one for one in everything if not set(requirements).isdisjoint(one.requirements)]
+
+
+def _code() -> Iterator[Selected]:
+    for one in registry.cases().values():
+        yield Selected(one.id, one.requirements)
+
+
+def _library() -> Iterator[Selected]:
+    for file in select([LIBRARY]):
+        compiled = compile_path(file.path, name=file.name)
+        scenario = compiled.scenario
+        if scenario is None:
+            continue
+        judged = (*scenario.expect, *scenario.check)
+        cited = dict.fromkeys(id_ for one in judged for id_ in one.requirements)
+        name = file.name.removeprefix(f"{LIBRARY}/").removesuffix(".scn.yaml")
+        yield Selected(f"{LIBRARY_PREFIX}{name}", tuple(cited))
+
+
+def run(
+    selected: Sequence[Selected],
+    *,
+    seed: int = 1,
+    workers: int = 1,
+    progress: Callable[[str], None] = lambda _id: None,
+) -> list[Case]:
+    """Run what was selected; the cases come back in the order of `selected`."""
+    if workers <= 1 or len(selected) <= CHUNK:
+        found = []
+        for one in selected:
+            found.append(run_one(one.id, seed))
+            progress(one.id)
+        return [case for cases in found for case in cases]
+    # Fork, so that a gateway planted with a defect is the one that the workers have too.
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        results = pool.map(run_one, [one.id for one in selected], [seed] * len(selected),
+                           chunksize=CHUNK)  # fmt: skip
+        found = []
+        for one, cases in zip(selected, results, strict=True):
+            found.append(cases)
+            progress(one.id)
+    return [case for cases in found for case in cases]
+
+
+def run_one(id_: str, seed: int) -> list[Case]:
+    """Run one case; whatever breaks becomes a verdict.
+
+    What the gateway raises is its own failure: a device that dies has not done what it should.
+    """
+    if id_.startswith(LIBRARY_PREFIX):
+        return _run_scenario(id_, seed)
+    one = registry.cases()[id_]
+    verdicts = Verdicts(one.id, one.title, one.requirements)
+
+    async def procedure(trial: object) -> None:
+        await one.procedure(trial, verdicts)  # type: ignore[arg-type]
+
+    try:
+        arrange(one.arrangement, procedure, name=one.id, seed=seed)
+    except Exception as error:
+        reason = str(BackendError.of(error))
+        return verdicts.broken(_blame(error), reason)
+    return verdicts.cases()
+
+
+def _blame(error: BaseException) -> Verdict:
+    """FAIL where the gateway raised, or did not answer in time; ERROR where the bench did."""
+    if isinstance(error, OSError):
+        # TimeoutError and ConnectionError: what was asked of the device did not come.
+        return Verdict.FAIL
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(trace.tb_frame.f_globals.get("__name__", ""))
+        trace = trace.tb_next
+    ours = [name for name in frames if name.partition(".")[0] in ("gateway", "scenarios")]
+    inside = bool(ours) and ours[-1].startswith(DEVICE_PACKAGES)
+    return Verdict.FAIL if inside else Verdict.ERROR
+
+
+def _run_scenario(id_: str, seed: int) -> list[Case]:
+    path = library_folder() / f"{id_.removeprefix(LIBRARY_PREFIX)}.scn.yaml"
+    compiled = compile_path(path, name=id_)
+    assert compiled.scenario is not None, "the library checks"
+    result = run_scenario(compiled.scenario, SimBackend(), seed if seed != 1 else None)
+    return [case.model_copy(update={"id": f"{id_}/{case.id}"}) for case in result.judged.cases]

@@ -1,0 +1,72 @@
+"""The suite as a whole: the good gateway passes every case, and what breaks is a verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reports.verdict import Verdict
+from scenarios import requirements
+from scenarios.compliance import registry, suite
+from scenarios.compliance.arrangement import Arrangement
+from scenarios.compliance.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from scenarios.compliance.arrangement import Trial
+
+CASES = registry.cases()
+
+
+@pytest.mark.parametrize("id_", CASES)
+def test_the_good_gateway_passes(id_: str) -> None:
+    """Every declared requirement of every case is PASS on the reference gateway."""
+    found = suite.run_one(id_, 1)
+    assert {case.requirements[0] for case in found} == set(CASES[id_].requirements)
+    assert [(case.id, case.reason) for case in found if case.verdict is not Verdict.PASS] == []
+
+
+@pytest.mark.parametrize("id_", CASES)
+def test_cases_decide_statements_of_the_catalogue(id_: str) -> None:
+    """A case decides single statements: citing an id with parts would verify none of them."""
+    known = requirements.load()
+    for requirement in CASES[id_].requirements:
+        assert requirement in known
+        assert f"{requirement}.1" not in known
+
+
+def test_an_empty_case_is_inconclusive() -> None:
+    """Nothing checked is nothing proved."""
+    [case] = Verdicts("x", "A case", ["REG-V.1"]).cases()
+    assert case.verdict is Verdict.INCONCLUSIVE
+
+
+def test_findings_made_before_a_break_still_count() -> None:
+    """What failed has failed, whatever happened afterwards; the rest takes the reason."""
+    verdicts = Verdicts("x", "A case", ["REG-V.1", "REG-V.2"])
+    verdicts.equal("REG-V.1", "integer", 1, 2)
+    first, second = verdicts.broken(Verdict.ERROR, "the bench broke")
+    assert (first.verdict, first.reason) == (Verdict.FAIL, "integer: expected 1, seen 2")
+    assert (second.verdict, second.reason) == (Verdict.ERROR, "the bench broke")
+
+
+def test_a_device_that_cannot_be_reached_fails() -> None:
+    """A gateway that does not answer has not done what it should; a broken case is an ERROR."""
+
+    async def silent(trial: Trial, _verdicts: Verdicts) -> None:
+        await trial.ask_nobody()  # type: ignore[attr-defined]
+
+    async def refused(_trial: Trial, _verdicts: Verdicts) -> None:
+        raise ConnectionError("nobody is there")
+
+    for name, procedure, verdict in (
+        ("test/broken", silent, Verdict.ERROR),
+        ("test/refused", refused, Verdict.FAIL),
+    ):
+        one = registry.SuiteCase(name, "A case", ("REG-V.1",), Arrangement(), procedure)
+        registry.add(one)
+        try:
+            [case] = suite.run_one(name, 1)
+        finally:
+            registry.remove(name)
+        assert case.verdict is verdict, case.reason
