@@ -332,6 +332,23 @@ class Meter:
             return False
         return now_ns >= self._awake_from_ns
 
+    @property
+    def patient(self) -> bool:
+        """Whether it makes no difference when it acts on SND_NKE to 255: now, or when asked next.
+
+        Whoever may be asleep, starts up slowly or counts the time since a valid frame is not.
+        """
+        behaviour = self.behaviour
+        return (
+            behaviour.sleeps_after is None
+            and not behaviour.boots_for
+            and behaviour.baudrate_fallback is None
+        )
+
+    def reset_link(self) -> None:
+        """Act on SND_NKE to 255, which nobody answers (MBDOC48 p.24)."""
+        self._primary.reset()
+
     def selected(self, now_ns: int) -> Answer | None:
         """A selection has matched: acknowledge, and begin anew under 253 (MBDOC48 p.64)."""
         self._valid_ns = now_ns

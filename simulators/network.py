@@ -85,6 +85,8 @@ class Network:
         self._bit = {meter.id: 1 << number for number, meter in enumerate(self._members)}
         self._selector = Selector()
         self._stale = True
+        # Those whom SND_NKE to 255 has reached, and who have not been asked anything since.
+        self._owed = 0
         self._underway: list[Transmission] = []
         self._collision: list[Transmission] = []
         self.supply = Supply(
@@ -169,6 +171,7 @@ class Network:
         }
         self._detecting = [meter for meter in self._members if meter.behaviour.detects_baudrate]
         self._powered = sum(self._bit[meter.id] for meter in self._members if meter.powered)
+        self._patient = sum(self._bit[meter.id] for meter in self._members if meter.patient)
         self._shy = sum(
             self._bit[meter.id]
             for meter in self._members
@@ -252,9 +255,16 @@ class Network:
         if _is_selection(request):
             return self._select(request, hearing, now)
         addressed = self._addressed(request) & hearing
+        if request.a_field == frames.BROADCAST and request.function == Function.SND_NKE:
+            # A master may say this before each read-out; handed to every meter at once it would
+            # make a large bus cost more than a small one.
+            self._owed |= addressed & self._patient
+            rest = addressed & ~self._patient
+        else:
+            rest = addressed
         found = list[tuple[Meter, Answer]]()
-        for number in members(addressed):
-            meter = self._members[number]
+        for number in members(rest):
+            meter = self._member(number)
             if not meter.hears(now):
                 addressed &= ~(1 << number)
             elif (answer := meter.answer(request, now)) is not None:
@@ -265,6 +275,14 @@ class Network:
             reached = hearing if network_layer else addressed
             self._selector.reset(reached, network_layer=network_layer)
         return found
+
+    def _member(self, number: int) -> Meter:
+        """A meter that is going to be spoken to, as SND_NKE to 255 has left it."""
+        meter = self._members[number]
+        if self._owed >> number & 1:
+            self._owed ^= 1 << number
+            meter.reset_link()
+        return meter
 
     def _addressed(self, request: Request) -> int:
         """The meters that the A field means (MBDOC48 p.24)."""
@@ -281,7 +299,7 @@ class Network:
         self._observe("bus.selection", request.data.hex(), count=matched.bit_count())
         found = list[tuple[Meter, Answer]]()
         for number in members(matched):
-            meter = self._members[number]
+            meter = self._member(number)
             if not meter.hears(now):
                 self._selector.selected &= ~(1 << number)
             elif (answer := meter.selected(now)) is not None:

@@ -235,16 +235,22 @@ class MeterBook:
         if readout.pages and (meter.addressing is Addressing.PRIMARY or meter.is_vague):
             # A meter behind a primary address may be swapped for another (`SCAN-04`, `C-63`).
             self._learn(meter, readout)
-        meter.reading = next_reading(
-            meter.reading,
+            meter.published = None
+        before = meter.reading
+        meter.reading = reading = next_reading(
+            before,
             meter.keys,
             [bool(value.active) for value in meter.entry.values],
             readout,
             unix_time,
-            cut=_is_cut(meter, readout, configuration),
             show_timestamps=bool(configuration.muc_showtimestampentries),
         )
-        meter.published = None
+        if meter.published is not None:
+            same = reading.values is before.values
+            values = meter.published.values if same else _published_values(meter)
+            meter.published = replace(
+                meter.published, time=reading.time, flags=reading.flags, values=values
+            )
 
     # --- Registers ----------------------------------------------------------------------------
 
@@ -294,10 +300,13 @@ class MeterBook:
 
     def published(self) -> list[MeterEntry]:
         """What the register image is built from; an unchanged meter stays the same object."""
+        entries = []
         for meter in self.meters:
-            if meter.published is None:
-                meter.published = _publish(meter)
-        return [meter.published for meter in self.meters if meter.published is not None]
+            entry = meter.published
+            if entry is None:
+                entry = meter.published = _publish(meter)
+            entries.append(entry)
+        return entries
 
 
 def _is_listed_as(found: Found, meter: ListedMeter) -> bool:
@@ -316,16 +325,6 @@ def _is_listed_as(found: Found, meter: ListedMeter) -> bool:
     return meter.address.to_mask().contains(address)
 
 
-def _is_cut(meter: ListedMeter, readout: Readout, configuration: Configuration) -> bool:
-    """Whether the read-out brought more values than the list holds (worked examples 9, row 7)."""
-    records = records_of(readout.pages)
-    listed = len(meter.entry.values)
-    if len(records) <= listed:
-        return False
-    shown = bool(configuration.muc_showtimestampentries)
-    return len(listed_records(records, show_timestamps=shown)) > listed
-
-
 def _registers(entry: Meter) -> Registers:
     return Registers(
         entry.register, tuple(value.register for value in entry.values), entry.slaveaddress
@@ -342,18 +341,20 @@ def _publish(meter: ListedMeter) -> MeterEntry:
         medium=address.medium if entry.medium is not None else 0,
         time=reading.time,
         flags=reading.flags,
-        values=tuple(
-            _publish_value(value, seen)
-            for value, seen in zip(entry.values, reading.values, strict=True)
-        ),
+        values=_published_values(meter),
         slave_address=entry.slaveaddress,
         active=bool(entry.active),
     )
 
 
-def _publish_value(value: Value, seen: ValueReading) -> ValueEntry:
-    return ValueEntry(
-        value.register, seen.integer, seen.scale, seen.unit, seen.time, bool(value.active)
+def _published_values(meter: ListedMeter) -> tuple[ValueEntry, ...]:
+    return tuple(
+        [
+            ValueEntry(
+                value.register, seen.integer, seen.scale, seen.unit, seen.time, bool(value.active)
+            )
+            for value, seen in zip(meter.entry.values, meter.reading.values, strict=True)
+        ]
     )
 
 

@@ -6,6 +6,7 @@ read-out or image on. Nothing here remembers anything.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from gateway.device.link import Echo, LinkSettings
@@ -116,10 +117,18 @@ def limits(configuration: Configuration) -> Limits:
 
 def layout(configuration: Configuration) -> Layout:
     """The register layout in force (`C-08` to `C-11`)."""
+    return _layout(
+        configuration.modbus_swap,
+        configuration.modbusmeter_protocolversion,
+        configuration.modbus_address,
+    )
+
+
+@lru_cache(maxsize=4)
+def _layout(modbus_swap: int, protocol_version: int, modbus_address: int) -> Layout:
+    """One object for one layout: an image is made anew with every meter that was read."""
     return Layout.from_keys(
-        modbus_swap=configuration.modbus_swap,
-        protocol_version=configuration.modbusmeter_protocolversion,
-        modbus_address=configuration.modbus_address,
+        modbus_swap=modbus_swap, protocol_version=protocol_version, modbus_address=modbus_address
     )
 
 

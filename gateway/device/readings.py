@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.mbus.coding import Form, Function
 from gateway.mbus.tables.manual import Unit
 from gateway.mbus.timestamps import assign_timestamps, serves_a_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from gateway.device.readout import Readout
     from gateway.mbus.record import DataRecord
@@ -26,12 +26,11 @@ FLAG_NOT_READ: Final = 1
 FLAG_NOT_ALL_UPDATED: Final = 2
 FLAGS_UNREAD: Final = FLAG_NOT_READ | FLAG_NOT_ALL_UPDATED
 
-#: Records that carry no value of their own.
-_NOT_VALUES: Final = frozenset({Function.MANUFACTURER_SPECIFIC, Function.MORE_RECORDS_FOLLOW})
+#: Records that carry no value of their own; an enum is compared faster than it is hashed.
+_NOT_VALUES: Final = (Function.MANUFACTURER_SPECIFIC, Function.MORE_RECORDS_FOLLOW)
 
 
-@dataclass(frozen=True, slots=True)
-class ValueKey:
+class ValueKey(NamedTuple):
     """What tells one value of a meter from the others, in the words of the meter list."""
 
     description: str
@@ -45,8 +44,7 @@ KEYS_MAX: Final = 4096
 _KEYS: Final[dict[tuple[bytes, bytes], ValueKey]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class ValueReading:
+class ValueReading(NamedTuple):
     """The last reading of one value; `integer` x 10^`scale` is in `unit` (index of manual 6.2).
 
     `time` is the unix time that the meter gave to the value, 0 for none. `text` is what a person
@@ -118,12 +116,15 @@ def listed_records(records: Sequence[DataRecord], *, show_timestamps: bool) -> l
     A plain time point that gave its time to another value is hidden (`C-58`), unless
     MUC_SHOWTIMESTAMPENTRIES is set.
     """
-    values = [record for record in records if record.function not in _NOT_VALUES]
+    values = [record for record in records if record.coding.function not in _NOT_VALUES]
     if show_timestamps:
         return values
-    return [
-        record for record in values if not (record.gives_time and serves_a_value(record, values))
-    ]
+    hidden = {
+        id(record)
+        for record in values
+        if record.coding.gives_time and serves_a_value(record, values)
+    }
+    return [record for record in values if id(record) not in hidden] if hidden else values
 
 
 def take_record(record: DataRecord) -> ValueReading | None:
@@ -154,19 +155,23 @@ def next_reading(
     readout: Readout,
     unix_time: int,
     *,
-    cut: bool,
+    cut: bool = False,
     show_timestamps: bool = False,
 ) -> MeterReading:
     """The state after `readout`; `keys` and `active` are the listed values in list order.
 
-    `cut` says that the list itself was cut by a value limit, which shows as "*" like a reached
-    page limit (row 7). A time point that is hidden is never taken for a listed value of its key.
+    A list that was cut by a value limit, as `cut` says or as more records than values show it,
+    shows as "*" like a reached page limit (row 7). A time point that is hidden is never taken for
+    a listed value of its key. Where no value has changed, the values are the same object as
+    before, so that nothing that is made of them need be made again.
     """
     if not readout.pages:
-        values = tuple(replace(value, fresh=False) for value in before.values)
+        values = tuple(value._replace(fresh=False) for value in before.values)
         return replace(before, flags=FLAGS_UNREAD, values=values, failure=readout.failure)
     records = listed_records(records_of(readout.pages), show_timestamps=show_timestamps)
     values = _matched(before, keys, records)
+    if values == before.values:
+        values = before.values
     complete = all(
         value.fresh for value, is_active in zip(values, active, strict=True) if is_active
     )
@@ -174,28 +179,38 @@ def next_reading(
     return MeterReading(
         flags=0 if updated else FLAG_NOT_ALL_UPDATED,
         time=unix_time,
-        limited=cut or readout.limited,
+        limited=cut or readout.limited or len(records) > len(keys),
         values=values,
         failure=readout.failure or ("" if complete else "a listed value did not come"),
     )
 
 
 def _matched(
-    before: MeterReading, keys: Sequence[ValueKey], records: Iterable[DataRecord]
+    before: MeterReading, keys: Sequence[ValueKey], records: Sequence[DataRecord]
 ) -> tuple[ValueReading, ...]:
     """For each listed value the next record of its key, or the reading that it had."""
-    waiting: defaultdict[ValueKey, list[DataRecord]] = defaultdict(list)
-    for record in records:
-        waiting[key_of(record)].append(record)
     values = []
-    for number, key in enumerate(keys):
-        candidates = waiting[key]
-        taken = take_record(candidates.pop(0)) if candidates else None
+    for number, record in enumerate(_in_list_order(keys, records)):
+        taken = take_record(record) if record is not None else None
         values.append(taken if taken is not None else _kept(before, number))
     return tuple(values)
 
 
+def _in_list_order(
+    keys: Sequence[ValueKey], records: Sequence[DataRecord]
+) -> Sequence[DataRecord | None]:
+    """The next record of each key, None where no more of it have come."""
+    sent = [key_of(record) for record in records]
+    if sent[: len(keys)] == list(keys):
+        # As always but for a meter that has changed its ways: nothing has to be looked for.
+        return records[: len(keys)]
+    waiting: defaultdict[ValueKey, list[DataRecord]] = defaultdict(list)
+    for key, record in zip(sent, records, strict=True):
+        waiting[key].append(record)
+    return [waiting[key].pop(0) if waiting[key] else None for key in keys]
+
+
 def _kept(before: MeterReading, number: int) -> ValueReading:
     if number < len(before.values):
-        return replace(before.values[number], fresh=False)
+        return before.values[number]._replace(fresh=False)
     return ValueReading()

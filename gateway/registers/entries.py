@@ -8,6 +8,7 @@ recognised by identity and its registers are not encoded again (see `image.build
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,7 @@ class GatewayEntry:
     protocol_version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ValueEntry:
+class ValueEntry(NamedTuple):
     """One value of a meter (REG-V): published are `integer` and integer * 10**scale as float32.
 
     `integer` is signed; beyond 64 bits the register shows the nearest limit and the float stays

@@ -53,7 +53,10 @@ class _Bank:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the next build takes over where it still holds, a row per meter."""
+    """What the next build takes over where it still holds, a row per meter.
+
+    `runs` are kept up to date in the multi-slave layout only; in the others the bank has it all.
+    """
 
     shapes: tuple[_Shape, ...]
     held: tuple[tuple[bool, ...], ...]
@@ -119,11 +122,11 @@ def build(
     if layout.dummy:
         gateway, meters = dummy.GATEWAY, dummy.METERS
     meters = tuple(meters)
-    if previous is not None and previous.layout != layout:
-        previous = None
-    shapes = _shapes(meters, previous)
-    if previous is not None and previous.plan.shapes == shapes:
-        return _patched(previous, gateway, meters)
+    if previous is not None and previous.layout == layout:
+        changed = _changed(meters, previous)
+        if changed is not None:
+            return _patched(previous, gateway, meters, changed)
+    shapes = tuple(map(_shape, meters))
     held = tuple(survey([_registers(meter) for meter in meters], layout).held)
     runs = tuple(_runs(meter, mask, layout) for meter, mask in zip(meters, held, strict=True))
     head = gateway_block(gateway, layout)
@@ -140,18 +143,20 @@ def _registers(meter: MeterEntry) -> Registers:
     )
 
 
-def _shapes(meters: tuple[MeterEntry, ...], previous: RegisterImage | None) -> tuple[_Shape, ...]:
-    """The shapes of the meters; those of unchanged meters are not looked at again."""
-    if previous is None or len(previous.meters) != len(meters):
-        return tuple(map(_shape, meters))
-    return tuple(
-        shape if meter is known else _shape(meter)
-        for meter, known, shape in zip(meters, previous.meters, previous.plan.shapes, strict=True)
-    )
+def _changed(meters: tuple[MeterEntry, ...], previous: RegisterImage) -> list[int] | None:
+    """The meters that are new objects; None where one of them is served elsewhere than before."""
+    if len(meters) != len(previous.meters):
+        return None
+    pairs = enumerate(zip(meters, previous.meters, strict=True))
+    changed = [number for number, (meter, known) in pairs if meter is not known]
+    shapes = previous.plan.shapes
+    if any(_shape(meters[number]) != shapes[number] for number in changed):
+        return None
+    return changed
 
 
 def _shape(meter: MeterEntry) -> _Shape:
-    values = tuple((value.register, value.active) for value in meter.values)
+    values = tuple([(value.register, value.active) for value in meter.values])
     return meter.register, meter.slave_address, meter.active, values
 
 
@@ -221,21 +226,25 @@ def _slave_bank(head: bytes, meter: MeterEntry, runs: tuple[_Run, ...]) -> _Bank
 
 
 def _patched(
-    previous: RegisterImage, gateway: GatewayEntry, meters: tuple[MeterEntry, ...]
+    previous: RegisterImage,
+    gateway: GatewayEntry,
+    meters: tuple[MeterEntry, ...],
+    changed: list[int],
 ) -> RegisterImage:
     """The next image of the same shape: only what changed is encoded and copied in."""
     layout, plan = previous.layout, previous.plan
-    pairs = enumerate(zip(meters, previous.meters, strict=True))
-    changed = [number for number, (meter, known) in pairs if meter is not known]
+    head = gateway_block(gateway, layout)
+    if not layout.multi_slave:
+        news = [(0, head)]
+        for number in changed:
+            news += _news(meters[number], previous.meters[number], plan.held[number], layout)
+        banks = _shared_banks(_overwritten(previous.banks[0], news), layout)
+        return RegisterImage(gateway, meters, layout, banks, plan)
     runs = list(plan.runs)
     for number in changed:
         runs[number] = _runs(meters[number], plan.held[number], layout)
-    head = gateway_block(gateway, layout)
     plan = _Plan(plan.shapes, plan.held, tuple(runs))
-    if not layout.multi_slave:
-        news = [(0, head), *(run for number in changed for run in runs[number])]
-        banks = _shared_banks(_overwritten(previous.banks[0], news), layout)
-    elif gateway != previous.gateway:
+    if gateway != previous.gateway:
         banks = _slave_banks(head, meters, plan.runs, layout)
     else:
         slaves = list(previous.banks)
@@ -245,6 +254,22 @@ def _patched(
                 slaves[meters[number].slave_address] = slave
         banks = tuple(slaves)
     return RegisterImage(gateway, meters, layout, banks, plan)
+
+
+def _news(
+    meter: MeterEntry, known: MeterEntry, held: tuple[bool, ...], layout: Layout
+) -> list[_Run]:
+    """The served registers of one meter that say something else than those of `known`."""
+    if not meter.active:
+        return []
+    news = [(meter.register, meter_block(meter, layout))] if held[0] else []
+    if meter.values is not known.values:
+        news += [
+            (value.register, value_block(value, layout))
+            for value, before, is_held in zip(meter.values, known.values, held[1:], strict=True)
+            if is_held and value.active and value != before
+        ]
+    return news
 
 
 def _overwritten(bank: _Bank | None, runs: Sequence[_Run]) -> _Bank:

@@ -52,7 +52,7 @@ METERS: Final = (METER_A, METER_B)
 def at(meter: MeterEntry, registers: Registers) -> MeterEntry:
     """Move a meter and its values to other addresses."""
     values = tuple(
-        replace(value, register=register)
+        value._replace(register=register)
         for value, register in zip(meter.values, registers.values, strict=True)
     )
     return replace(

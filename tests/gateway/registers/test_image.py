@@ -285,7 +285,7 @@ def test_dummy_image_in_the_other_layouts() -> None:
 
 def test_inactive_entries_are_unmapped() -> None:
     """C-53: an inactive value or meter keeps its register and is not served."""
-    quiet = replace(METER_A.values[0], active=False)
+    quiet = METER_A.values[0]._replace(active=False)
     seen = build(GATEWAY, [replace(METER_A, values=(quiet, *METER_A.values[1:]))])
     assert unmapped(seen, 0, 20, 10)
     assert not unmapped(seen, 0, 20, 11)
@@ -362,7 +362,7 @@ def test_building_on_a_previous_image_changes_nothing(layout: Layout) -> None:
         elif kind == 1:
             meters[number] = replace(meters[number], flags=random.randrange(4))
         elif kind == 2:
-            values = [replace(v, integer=random.randrange(10**6)) for v in meters[number].values]
+            values = [v._replace(integer=random.randrange(10**6)) for v in meters[number].values]
             meters[number] = replace(meters[number], values=tuple(values))
         else:
             meters[number] = replace(meters[number], active=bool(random.randrange(2)))

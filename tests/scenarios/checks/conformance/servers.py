@@ -46,7 +46,7 @@ class Moving:
         self._count += 1
         first, *others = self._image.meters
         # The low 32 bits run over every few reads: what a torn read would show at once.
-        moved = replace(first.values[0], integer=0xFFFF_FFF0 + self._count % 64)
+        moved = first.values[0]._replace(integer=0xFFFF_FFF0 + self._count % 64)
         meters = (replace(first, values=(moved, *first.values[1:]), time=first.time + 1), *others)
         self._image = build(self._image.gateway, meters, layout=self._layout, previous=self._image)
         return self._image
