@@ -32,7 +32,7 @@ from simulators.runtime import SimRuntime
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from gateway.runtime.port import Runtime, Stream
+    from gateway.runtime.port import Stream
     from simulators.meter import Meter
     from simulators.observation import Observation
     from simulators.population import Population
@@ -128,13 +128,13 @@ class Event(NamedTuple):
 class Trial:
     """A running gateway and everything that can be seen of it."""
 
-    def __init__(self, rt: Runtime, network: Network, appliance: Appliance) -> None:
+    def __init__(self, rt: SimRuntime, network: Network, appliance: Appliance) -> None:
         self.rt = rt
         self.network = network
         self.appliance = appliance
         self.frames: list[Frame] = []
         self.events: list[Event] = []
-        self.storage: MemoryStorage = rt.storage  # type: ignore[assignment]
+        self.storage: MemoryStorage = rt.storage
         network.subscribe(self._observed)
 
     def _observed(self, observation: Observation) -> None:
@@ -170,9 +170,20 @@ class Trial:
 
     # --- Modbus -------------------------------------------------------------------------------
 
-    async def connect(self) -> ModbusLink:
+    async def connect(self, port: int = MODBUS[1]) -> ModbusLink:
         """Open a connection of its own to the gateway's Modbus server; raises OSError."""
-        return ModbusLink(self.rt, await self.rt.connect(*MODBUS))
+        return ModbusLink(self.rt, await self.rt.connect(MODBUS[0], port))
+
+    async def datagram(self, data: bytes) -> bytes | None:
+        """Send one datagram to the Modbus port and return what comes back; None for silence."""
+        socket = self.rt.network.datagrams.bind(("192.168.1.200", 0))
+        socket.send(MODBUS, data)
+        try:
+            with self.rt.timeout(ANSWER_NS_MAX):
+                answer, _ = await socket.receive()
+                return bytes(answer)
+        except TimeoutError:
+            return None
 
     async def ask(self, request: Request, unit: int = GATEWAY_UNIT) -> Answer:
         """Send one request on a connection of its own; raises OSError where none comes."""
@@ -207,10 +218,11 @@ class Trial:
 class ModbusLink:
     """One connection of our client to the gateway."""
 
-    def __init__(self, rt: Runtime, stream: Stream) -> None:
+    def __init__(self, rt: SimRuntime, stream: Stream) -> None:
         self._rt = rt
         self._stream = stream
         self._client = Client()
+        self._received = b""
 
     async def ask(self, request: Request, unit: int = GATEWAY_UNIT) -> Answer:
         """Send a request and wait for its answer; raises OSError when there is none."""
@@ -226,17 +238,33 @@ class ModbusLink:
                     return outcome.answer
 
     async def exchange(self, data: bytes, wait_ns: int = ANSWER_NS_MAX) -> bytes | None:
-        """Send raw bytes; return what comes next, b"" for the end, None for silence."""
+        """Send raw bytes; return the next whole ADU, b"" for the end, None for silence."""
         await self._stream.write(data)
         return await self.listen(wait_ns)
 
     async def listen(self, wait_ns: int) -> bytes | None:
-        """Return what comes within a time, b"" for the end of the connection, None for silence."""
+        """Return the next whole ADU, b"" for the end of the connection, None for silence.
+
+        What an MBAP header announces is waited for, however the network cuts it; bytes that end
+        too early are given as they came.
+        """
         try:
             with self._rt.timeout(wait_ns):
-                return await self._stream.read(_READ_SIZE)
+                while len(self._received) < 6 or len(self._received) < self._announced():
+                    piece = await self._stream.read(_READ_SIZE)
+                    if not piece:
+                        break
+                    self._received += piece
         except TimeoutError:
-            return None
+            if not self._received:
+                return None
+        length = self._announced() if len(self._received) >= 6 else len(self._received)
+        data, self._received = self._received[:length], self._received[length:]
+        return data
+
+    def _announced(self) -> int:
+        """Length of the ADU whose header has come: 6 bytes and what the length field counts."""
+        return 6 + int.from_bytes(self._received[4:6], "big")
 
     async def close(self) -> None:
         """Hang up."""
@@ -285,7 +313,6 @@ def arrange(
     wiring = Wiring(
         bus_url=BUS_URL,
         modbus_host=MODBUS[0],
-        modbus_port=MODBUS[1],
         serial_number=arrangement.serial_number,
         unit_loads=arrangement.unit_loads,
     )
