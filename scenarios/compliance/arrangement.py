@@ -32,6 +32,7 @@ from simulators.runtime import SimRuntime
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from gateway.device.configuration import Configuration
     from gateway.runtime.port import Stream
     from simulators.meter import Meter
     from simulators.observation import Observation
@@ -94,13 +95,16 @@ class Arrangement:
         factory = factory_chip_ini(self.unit_loads).encode()
         configuration, _ = load_configuration(factory, unit_loads=self.unit_loads)
         texts = {"MBUS_BAUDRATE": self.baudrate, **self.config}
-        known = {key.name: key for key in KEYS}
-        values = {
-            known[name].attribute: known[name].kind.parse(str(t)) for name, t in texts.items()
-        }
-        configuration = replace(configuration, **values)
+        configuration = with_values(configuration, texts)
         data = save_configuration(factory, configuration, unit_loads=self.unit_loads)
         return {CHIP_INI: data, **self.files}
+
+
+def with_values(configuration: Configuration, texts: Mapping[str, str | int]) -> Configuration:
+    """Return the settings with others by their names in chip.ini; KeyError for an unknown one."""
+    known = {key.name: key for key in KEYS}
+    values = {known[name].attribute: known[name].kind.parse(str(t)) for name, t in texts.items()}
+    return replace(configuration, **values)
 
 
 class Frame(NamedTuple):
@@ -128,8 +132,11 @@ class Event(NamedTuple):
 class Trial:
     """A running gateway and everything that can be seen of it."""
 
-    def __init__(self, rt: SimRuntime, network: Network, appliance: Appliance) -> None:
+    def __init__(
+        self, rt: SimRuntime, network: Network, appliance: Appliance, unit_loads: int
+    ) -> None:
         self.rt = rt
+        self.unit_loads = unit_loads
         self.network = network
         self.appliance = appliance
         self.frames: list[Frame] = []
@@ -167,6 +174,16 @@ class Trial:
     def told(self, kind: str, since_ns: int = 0) -> list[Event]:
         """The events of a kind, from a moment on."""
         return [one for one in self.events if one.kind == kind and one.at_ns >= since_ns]
+
+    async def set_chip_ini(self, **config: str | int) -> None:
+        """Write settings into the file and restart, as a user of the files does (FTP-03)."""
+        data = self.storage.read(CHIP_INI)
+        configuration, _ = load_configuration(data, unit_loads=self.unit_loads)
+        configuration = with_values(configuration, config)
+        text = save_configuration(data, configuration, unit_loads=self.unit_loads)
+        self.storage.replace(CHIP_INI, text)
+        self.appliance.reboot()
+        await self.appliance.ready()
 
     # --- Modbus -------------------------------------------------------------------------------
 
@@ -319,7 +336,7 @@ def arrange(
 
     async def main(runtime: SimRuntime) -> Trial:
         appliance = Appliance(runtime, wiring)
-        trial = Trial(runtime, network, appliance)
+        trial = Trial(runtime, network, appliance, arrangement.unit_loads)
         trial.events = events
         async with runtime.nursery() as nursery:
             nursery.spawn(appliance.run(), name="gateway")
