@@ -11,10 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gateway.device.device import BusFigures, Device, Ending, Wiring
+from gateway.device.keys import Tab
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from gateway.device.book import ListedMeter
     from gateway.device.configuration import Configuration
+    from gateway.device.keys import Key
     from gateway.device.leds import DeviceState, Leds
     from gateway.device.meter_list import Meter
     from gateway.device.readings import MeterReading
@@ -33,6 +37,11 @@ class MeterView:
     entry: Meter
     reading: MeterReading
     identification_number: str
+    handle: int
+    is_edited: bool = False
+    """Whether the meter's own row was changed and not saved (`C-47`)."""
+    edited_values: frozenset[int] = frozenset()
+    """Positions of the values whose rows were."""
 
 
 class Appliance:
@@ -88,26 +97,29 @@ class Appliance:
 
         await device.submit("readout", action)
 
-    async def allocate(self) -> list[str]:
-        """Give every entry its registers (`MET-06`, `C-67`); returns what did not fit, in words."""
-        device = self._device
+    async def save(self, tabs: Collection[Tab] | None = None) -> None:
+        """Save what the pages have changed, all or some of them, and initialise it (`C-51`).
 
-        async def action() -> list[str]:
-            texts = device.allocate()
-            device.save()
-            return texts
-
-        texts: list[str] = await device.submit("allocate", action)
-        return texts
-
-    async def save(self) -> None:
-        """Write the meter list; raises OSError when the storage cannot take it."""
+        Without `tabs` the meter list is written in any case. Raises `EditError` for registers that
+        two entries claim (`MET-13`) and for settings that contradict each other, OSError when the
+        storage cannot take it or a port cannot be used.
+        """
         device = self._device
 
         async def action() -> None:
-            device.save()
+            await device.save(tabs)
 
         await device.submit("save", action)
+
+    async def allocate(self) -> list[str]:
+        """Give every entry its registers and save; returns what did not fit, in words."""
+        texts = self.allocate_registers()
+        await self.save({Tab.METER})
+        return texts
+
+    async def restore_list(self) -> None:
+        """Bring back the meter list of before the last Save (`C-34`); raises OSError."""
+        await self._device.submit("restore", self._device.restore_list)
 
     def reboot(self) -> None:
         """Restart and initialise everything anew (`SVC-02`); `ready` waits for the new start."""
@@ -118,6 +130,74 @@ class Appliance:
         """Switch off; what is under way on the bus is cut."""
         self._stopped = True
         self._device.end(Ending.STOP)
+
+    # --- Changes of the page, which count from a Save on ----------------------------------------
+    #
+    # Meters are named by the `handle` of their `MeterView`. A refused change is an `EditError` (a
+    # ValueError) and changes nothing; a handle that there is not raises KeyError.
+
+    def set_key(self, name: str, text: str) -> Key:
+        """Change a key of chip.ini, as written there: ("MBUS_TIMEOUT", "500"), ("FTP.ENABLE", "0").
+
+        A key whose row `applies` at RESTART counts from the `reboot` behind the `save`.
+        """
+        return self._device.edits.set_key(name, text)
+
+    def set_meter(self, handle: int, element: str, text: str) -> None:
+        """Change an element of Device_Handle.cfg of one meter, such as `user` or `readoutcycle`."""
+        self._device.edits.set_meter(self._meter(handle), element, text)
+
+    def set_value(self, handle: int, number: int, element: str, text: str) -> None:
+        """Change an element of the value at position `number` (from 0) of a meter."""
+        self._device.edits.set_value(self._meter(handle), number, element, text)
+
+    def activate(self, handle: int, number: int | None = None, *, on: bool = True) -> None:
+        """Activate or deactivate a meter with its values, or one value (`MET-07`)."""
+        edits, meter = self._device.edits, self._meter(handle)
+        if number is None:
+            edits.set_active(meter, on=on)
+        else:
+            edits.set_value_active(meter, number, on=on)
+
+    def add_meters(
+        self,
+        serial: str,
+        *,
+        link: int = 0,
+        cycle: int = 0,
+        label: str = "",
+        register: int = 0,
+        count: int = 1,
+    ) -> list[int]:
+        """List meters by hand (`MET-16`, `C-66`); returns their handles."""
+        meters = self._device.edits.add(
+            serial, link=link, cycle=cycle, label=label, register=register, count=count
+        )
+        return [meter.handle for meter in meters]
+
+    def delete(self, handle: int) -> None:
+        """Take a meter off the list (`MET-03`)."""
+        self._device.edits.delete(self._meter(handle))
+
+    def allocate_registers(self, handle: int | None = None) -> list[str]:
+        """Give registers to all entries, or to one meter (`C-67`); returns what did not fit."""
+        device = self._device
+        meter = None if handle is None else self._meter(handle)
+        return device.edits.allocate(device.edited_layout(), meter)
+
+    def deallocate_registers(self, handle: int | None = None) -> None:
+        """Take the registers of all entries, or of one meter, back (`C-67`)."""
+        self._device.edits.deallocate(None if handle is None else self._meter(handle))
+
+    def reload(self, tabs: Collection[Tab] | None = None) -> None:
+        """Forget the unsaved changes of some pages, or of all (`WEB-07`)."""
+        self._device.edits.discard(set(Tab) if tabs is None else tabs)
+
+    def _meter(self, handle: int) -> ListedMeter:
+        for row in self._device.edits.rows():
+            if row.meter.handle == handle:
+                return row.meter
+        raise KeyError(handle)
 
     # --- Queries ------------------------------------------------------------------------------
 
@@ -152,15 +232,46 @@ class Appliance:
         return sessions.clients() if sessions is not None else []
 
     def meters(self) -> list[MeterView]:
-        """The meter list in its order, with the last readings."""
-        return [_view(meter) for meter in self._device.book.meters]
+        """The meter list in force, in its order, with the last readings."""
+        return [_view(meter, meter.entry) for meter in self._device.book.meters]
+
+    def page_meters(self) -> list[MeterView]:
+        """The meter list as the page shows it, with what is not saved yet."""
+        return [
+            _view(row.meter, row.entry, is_edited=row.is_edited, edited_values=row.edited_values)
+            for row in self._device.edits.rows()
+        ]
+
+    def edited_tabs(self) -> set[Tab]:
+        """The pages with unsaved changes."""
+        return self._device.edits.tabs()
+
+    def page_configuration(self) -> Configuration:
+        """The settings as the pages show them, with what is not saved yet."""
+        return replace(self._device.configuration, **self._device.edits.settings)
+
+    def restart_reasons(self) -> list[str]:
+        """Files and keys that count from the next start on; empty = no restart needed (`C-51`)."""
+        return self._device.restart_reasons
 
     def registers(self, unit_identifier: int, starting_address: int, quantity: int) -> bytes:
         """What a Modbus client would read now; raises `UnmappedAddress`, a LookupError."""
         return self._device.image.read(unit_identifier, starting_address, quantity)
 
 
-def _view(meter: ListedMeter) -> MeterView:
-    values = [replace(value) for value in meter.entry.values]
-    entry = replace(meter.entry, values=values)
-    return MeterView(entry, meter.reading, meter.identification_number)
+def _view(
+    meter: ListedMeter,
+    entry: Meter,
+    *,
+    is_edited: bool = False,
+    edited_values: frozenset[int] = frozenset(),
+) -> MeterView:
+    values = [replace(value) for value in entry.values]
+    return MeterView(
+        replace(entry, values=values),
+        meter.reading,
+        entry.serial,
+        meter.handle,
+        is_edited,
+        edited_values,
+    )

@@ -7,6 +7,7 @@ order of the list is the order of finding, new meters append, nothing is ever mo
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from gateway.device.meter_list import SERIAL_NOT_SET, Meter, Value
@@ -59,6 +60,8 @@ class ListedMeter:
     """One meter of the list."""
 
     entry: Meter
+    handle: int = 0
+    """Number in this run of the device: places may change, and two may share a serial."""
     due_ns: int = 0
     reading: MeterReading = field(default_factory=MeterReading)
     published: MeterEntry | None = None
@@ -115,14 +118,59 @@ class MeterBook:
 
     def __init__(self) -> None:
         self.meters: list[ListedMeter] = []
+        self._handles = count(1)
 
     # --- Contents -----------------------------------------------------------------------------
 
     def load(self, entries: Iterable[Meter], now: int) -> None:
         """Take the list of a file; everything is due at once and nothing has been read."""
-        self.meters = [ListedMeter(entry, now) for entry in entries]
+        self.meters = [self.make(entry) for entry in entries]
         for meter in self.meters:
-            meter.reading = replace(meter.reading, values=_unread(meter.entry))
+            meter.due_ns = now
+
+    def make(self, entry: Meter) -> ListedMeter:
+        """A meter that is not in the list yet, unread."""
+        reading = MeterReading(values=_unread(entry))
+        return ListedMeter(entry, next(self._handles), reading=reading)
+
+    def add(self, meter: ListedMeter, now: int) -> None:
+        """Append a meter; it is due at once."""
+        meter.due_ns = now
+        self.meters.append(meter)
+
+    def remove(self, meter: ListedMeter) -> None:
+        """Take a meter off the list, with its values and readings."""
+        self.meters.remove(meter)
+
+    def change(self, meter: ListedMeter, entry: Meter, now: int, general_cycle_s: int) -> None:
+        """Put `entry`, a changed copy, in the place of what the list says of a meter (`C-72`).
+
+        Readings stay, but for a meter that is called in another way now: that may be another one. A
+        new cycle counts from the last read-out on; a meter that was activated is due at once.
+        """
+        before = meter.entry
+        meter.entry = entry
+        meter.published = None
+        if _calling(before) != _calling(entry):
+            meter.reading = MeterReading(values=_unread(entry))
+            meter.due_ns = now
+        elif entry.active and not before.active:
+            meter.due_ns = now
+        elif entry.readoutcycle != before.readoutcycle:
+            cycle_s = before.readoutcycle or general_cycle_s
+            self.change_cycle(meter, cycle_s, entry.readoutcycle or general_cycle_s, now)
+
+    def change_cycle(self, meter: ListedMeter, before_s: int, after_s: int, now: int) -> None:
+        """Plan a meter anew: its new cycle counts from the read-out before."""
+        if meter.due_ns > now:
+            meter.due_ns = max(now, meter.due_ns + (after_s - before_s) * NS_PER_S)
+
+    def at(self, handle: int) -> ListedMeter:
+        """The meter with this handle; raises KeyError."""
+        meter = next((meter for meter in self.meters if meter.handle == handle), None)
+        if meter is None:
+            raise KeyError(handle)
+        return meter
 
     def entries(self) -> list[Meter]:
         """What the file holds."""
@@ -145,8 +193,8 @@ class MeterBook:
             primaryaddress=found.primary_address if found.primary_address <= ADDRESS_MAX else 0,
             addressmode=int(found.addressing is Addressing.PRIMARY),
         )
-        meter = ListedMeter(entry, now)
-        self.meters.append(meter)
+        meter = self.make(entry)
+        self.add(meter, now)
         return meter
 
     def fill(self, meter: ListedMeter, readout: Readout, configuration: Configuration) -> bool:
@@ -254,11 +302,6 @@ class MeterBook:
 
     # --- Registers ----------------------------------------------------------------------------
 
-    def allocate(self, layout: Layout) -> list[str]:
-        """Give registers to every entry, contiguous from 10 (`C-67`); tells what did not fit."""
-        given = allocation.allocate(self._registers(), layout)
-        return self._place(given, layout, range(len(given)))
-
     def allocate_new(self, layout: Layout) -> list[str]:
         """Give registers to the meters that have none, in the lowest gaps; the others stay.
 
@@ -275,15 +318,21 @@ class MeterBook:
             given = allocation.allocate_one(given, number, layout)
         return self._place(given, layout, new)
 
+    def give_units(self, layout: Layout) -> bool:
+        """Give unit identifiers where the layout wants them and the file has none (`C-11`)."""
+        given = self._registers()
+        self._place(given, layout, ())
+        return self._registers() != given
+
     def _registers(self) -> list[Registers]:
-        return [_registers(meter.entry) for meter in self.meters]
+        return [registers_of(meter.entry) for meter in self.meters]
 
     def _place(self, given: list[Registers], layout: Layout, wanted: Collection[int]) -> list[str]:
         """Write the registers into the list; tells which of the `wanted` meters got none."""
         if layout.multi_slave:
             given = allocation.give_slave_addresses(given, layout)
         for meter, registers in zip(self.meters, given, strict=True):
-            if registers == _registers(meter.entry):
+            if registers == registers_of(meter.entry):
                 continue
             meter.entry.register = registers.meter
             meter.entry.slaveaddress = registers.slave_address
@@ -325,7 +374,22 @@ def _is_listed_as(found: Found, meter: ListedMeter) -> bool:
     return meter.address.to_mask().contains(address)
 
 
-def _registers(entry: Meter) -> Registers:
+def contains_address(listed: Meter, entry: Meter) -> bool:
+    """Whether `listed` already calls the meter that `entry` would call (`C-66`)."""
+    if listed.addressmode and entry.addressmode:
+        return listed.primaryaddress == entry.primaryaddress
+    return listed.serial == entry.serial != SERIAL_NOT_SET
+
+
+def _calling(entry: Meter) -> tuple[object, ...]:
+    """What decides which meter is read."""
+    if entry.addressmode:
+        return (entry.primaryaddress,)
+    return (entry.serial, entry.manufacturer, entry.version, entry.medium)
+
+
+def registers_of(entry: Meter) -> Registers:
+    """The stored addresses of a meter and its values."""
     return Registers(
         entry.register, tuple(value.register for value in entry.values), entry.slaveaddress
     )

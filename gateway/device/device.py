@@ -11,37 +11,50 @@ Watchdogs, users and the network services are not here yet; `Device.run` ends wi
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.device import configuration as chip_ini
-from gateway.device import meter_list, plans
+from gateway.device import plans
 from gateway.device.book import MeterBook
+from gateway.device.configuration import Configuration
+from gateway.device.edits import EditError, Edits
+from gateway.device.files import CHIP_INI, DeviceFiles
+from gateway.device.keys import Applies, Tab, contradictions, find_key
 from gateway.device.leds import ABOVE_ERRORS, LEDS, DeviceState, Leds, Trouble
-from gateway.device.link import Echo, Link
+from gateway.device.link import Link
+from gateway.device.modbus_server import ModbusServer
 from gateway.device.readout import Readout, Target, read_meter
 from gateway.device.scan import Found, PrimaryScan, ScanReport, SecondaryScan
 from gateway.device.sequences import RequestMode
-from gateway.modbus.datagram import Datagrams
-from gateway.modbus.session import Sessions
+from gateway.device.wiring import Wiring
 from gateway.registers.image import RegisterImage, build
 from gateway.runtime.port import NS_PER_S, LineError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Collection, Coroutine
 
     from gateway.device.book import ListedMeter
-    from gateway.device.configuration import Configuration
-    from gateway.runtime.port import Event, Line, Runtime, Scope, Server
+    from gateway.modbus.session import Sessions
+    from gateway.registers.layout import Layout
+    from gateway.runtime.port import Event, Line, Runtime, Scope
 
-CHIP_INI: Final = "app/chip.ini"
+__all__ = ["CHIP_INI", "BusFigures", "Command", "Device", "Ending", "Wiring"]
+
 #: The event that tells of the job that a state stands for.
 _JOBS: Final = {DeviceState.SCAN: "gateway.scan", DeviceState.READOUT: "gateway.readout"}
 #: How long a bus that failed is left alone before the port is opened again.
 BUS_RETRY_NS: Final = 5 * NS_PER_S
 #: Commands that may wait for the bus at one time.
 COMMANDS_MAX: Final = 16
+#: Settings that the open bus was opened with.
+BUS_SETTINGS: Final = (
+    "mbus_baudrate",
+    "mbus_enable",
+    "mbus_fulltimeout",
+    "mbus_idletimeout",
+    "mbus_timeout",
+)
 #: Limit for giving line and listener back at the end.
 CLOSE_NS: Final = 5 * NS_PER_S
 
@@ -54,24 +67,6 @@ class Ending(Enum):
     REBOOT = "reboot"
 
 
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """What is decided outside the device's own files: ports, addresses, the type plate."""
-
-    bus_url: str
-    modbus_host: str = "0.0.0.0"
-    modbus_port: int | None = None
-    """Port to listen on in place of MODBUS_NWPORT; 0 takes any free one."""
-    port_offset: int = 0
-    """Added to MODBUS_NWPORT, so that an unprivileged process can serve 502 as 1502."""
-    transport_delay_ns: int = 0
-    """What the way to the bus may add to an answer: 0 on a line of the runtime's own clock."""
-    echo: Echo = Echo.AUTO
-    """Whether the converter sends the master's own bytes back."""
-    serial_number: int = 75907
-    unit_loads: int = 80
-
-
 @dataclass(slots=True)
 class Command:
     """Something asked of the device; `done` is set once `result` or `error` stands."""
@@ -80,7 +75,9 @@ class Command:
     action: Callable[[], Coroutine[Any, Any, Any]]
     done: Event
     result: Any = None
-    error: OSError | None = field(default_factory=lambda: InterruptedError("the device ended"))
+    error: OSError | EditError | None = field(
+        default_factory=lambda: InterruptedError("the device ended")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +108,21 @@ class Device:
         self._wiring = wiring
         self._commands = rt.queue(COMMANDS_MAX)
         self._bus = _Bus()
-        self._server: Server | None = None
         self._ending: Ending | None = None
         self._scope: Scope | None = None
         self._last_readout = 0
         self._has_ended = False
         self._list_is_kept = True
+        self._saved: dict[str, Any] = {}
         self._doing = DeviceState.STOPPED
-        self._troubles: set[Trouble] = set()
-        self.configuration: Configuration = chip_ini.Configuration()
+        self.configuration = Configuration()
         self.book = MeterBook()
+        self.edits = Edits(self.book)
+        self.files = DeviceFiles(rt, wiring.unit_loads)
+        self._troubles = self.files.troubles
         self.state = DeviceState.STOPPED
-        self.sessions: Sessions | None = None
         self.image: RegisterImage = self._build(None)
+        self.server = ModbusServer(rt, wiring, lambda: self.image)
 
     # --- Start and end ------------------------------------------------------------------------
 
@@ -156,44 +155,11 @@ class Device:
         self._startup(1, "network settings are the host's")
         self._startup(2, "no service needs device keys")
         self._startup(3, "system time is the host's")
-        self._load_settings()
-        self._load_list()
+        self.configuration = self.files.load_settings()
+        self.book.load(self.files.load_list(self.list_path), self._rt.now())
+        if self.book.give_units(plans.layout(self.configuration)):
+            self._keep_list()
         self._publish()
-
-    def _load_settings(self) -> None:
-        storage = self._rt.storage
-        try:
-            if not storage.exists(CHIP_INI):
-                factory = chip_ini.factory_chip_ini(self._wiring.unit_loads)
-                storage.replace(CHIP_INI, factory.encode())
-            data = storage.read(CHIP_INI)
-        except OSError as error:
-            self._complain(CHIP_INI, str(error))
-            self._troubles.add(Trouble.SETTINGS)
-            data = b""
-        self.configuration, complaints = chip_ini.load(data, unit_loads=self._wiring.unit_loads)
-        for complaint in complaints:
-            self._complain(CHIP_INI, str(complaint))
-            if complaint.fatal:
-                self._troubles.add(Trouble.SETTINGS)
-
-    def _load_list(self) -> None:
-        storage, path = self._rt.storage, self.list_path
-        try:
-            if not storage.exists(path):
-                return
-            meters, complaints = meter_list.load(storage.read(path))
-        except (OSError, meter_list.MeterListError) as error:
-            # The file stays as it is: a repair by hand must not find it overwritten.
-            self._complain(path, str(error))
-            self._troubles.add(Trouble.LIST)
-            return
-        self.book.load(meters, self._rt.now())
-        for complaint in complaints:
-            self._complain(path, str(complaint))
-
-    def _complain(self, path: str, text: str) -> None:
-        self._rt.log("config.complaint", file=path, text=text)
 
     @property
     def list_path(self) -> str:
@@ -201,36 +167,17 @@ class Device:
         return self.configuration.meter_stat_config.lstrip("/")
 
     async def _start_services(self) -> None:
-        configuration, log = self.configuration, self._rt.log
-        identification = plans.identification(self._wiring.unit_loads)
-        debug = bool(configuration.modbus_debugout)
-        limits = plans.limits(configuration)
-        self.sessions = Sessions(
-            lambda: self.image, identification, limits=limits, log=log, debug=debug
-        )
-        if not configuration.modbus_enable:
-            self._startup(4, "Modbus is disabled (MODBUS_ENABLE=0)")
-            return
-        address = (self._wiring.modbus_host, self._modbus_port())
-        if configuration.modbus_mode == "UDP":
-            datagrams = Datagrams(lambda: self.image, identification, log=log, debug=debug)
-            # One set of counters, whatever the transport: the page shows one server.
-            datagrams.counters = self.sessions.counters
-            self._server = await self._rt.serve_datagram(address, datagrams.received)
-        else:
-            self._server = await self._rt.serve_stream(address, self.sessions.opened)
-        host, port = self._server.address
-        self._startup(4, f"Modbus {configuration.modbus_mode} on {host}:{port}")
+        self._startup(4, await self.server.start(self.configuration))
 
-    def _modbus_port(self) -> int:
-        if self._wiring.modbus_port is not None:
-            return self._wiring.modbus_port
-        return self.configuration.modbus_nwport + self._wiring.port_offset
+    @property
+    def sessions(self) -> Sessions | None:
+        """The Modbus connections; None before the server has started."""
+        return self.server.sessions
 
     @property
     def modbus_address(self) -> tuple[str, int] | None:
         """Host and port of the Modbus server; None before it listens or where it is disabled."""
-        return None if self._server is None else self._server.address
+        return self.server.address
 
     async def _close(self) -> None:
         self._has_ended = True
@@ -241,17 +188,16 @@ class Device:
             # Nobody will work them off any more; their waiters learn so.
             command: Command = await self._commands.get()
             command.done.set()
-        if self._server is not None:
-            await self._server.close()
-            self._server = None
+        await self.server.stop()
         await self._close_bus()
 
     # --- The loop -----------------------------------------------------------------------------
 
     async def submit(self, name: str, action: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """Queue `action` for the bus and wait for its result; raises the OSError that it raised.
+        """Queue `action` for the bus and wait for its result.
 
-        Raises InterruptedError when the device ends before, or has ended.
+        Raises the OSError or `EditError` that it raised, and InterruptedError when the device ends
+        before, or has ended.
         """
         if self._has_ended:
             raise InterruptedError("the device has ended")
@@ -302,7 +248,7 @@ class Device:
         try:
             command.result = await command.action()
             command.error = None
-        except OSError as error:
+        except (OSError, EditError) as error:
             command.error = error
         finally:
             command.done.set()
@@ -560,39 +506,108 @@ class Device:
             return Readout((found.telegram,), complete=True, limited=False, failure="")
         return await read_meter(link, plan, self._target(meter))
 
+    # --- Save ---------------------------------------------------------------------------------
+
+    async def save(self, tabs: Collection[Tab] | None = None) -> None:
+        """Save the changes of some pages, or all, and initialise again what they set (`C-51`).
+
+        None writes the meter list in any case. Readings of entries that were not changed stay, and
+        masters are cut off only by Server and General (`C-72`). Raises `EditError` where something
+        contradicts (`MET-13`), OSError where a file cannot be written or a port not be used; what
+        was not written stays as edited.
+        """
+        chosen = self.edits.tabs() | {Tab.METER} if tabs is None else set(tabs)
+        settings = {
+            name: value
+            for name, value in self.edits.settings.items()
+            if find_key(name).tab in chosen
+        }
+        in_force = replace(
+            self.configuration,
+            **{n: v for n, v in settings.items() if find_key(n).applies is Applies.SAVE},
+        )
+        self._check_save(replace(self.configuration, **settings), in_force, chosen)
+        cuts_masters = bool(chosen & {Tab.SERVER, Tab.GENERAL})
+        if cuts_masters:
+            await self.server.try_port(in_force)
+        self._enter(DeviceState.STARTING)
+        try:
+            if settings:
+                self.files.save_settings(settings, self.configuration)
+                self._saved.update(settings)
+                self.edits.discard(chosen - {Tab.METER})
+                await self._take_settings(in_force)
+            if Tab.METER in chosen:
+                self.files.save_list(self.list_path, self.edits.entries())
+                self.edits.commit(self._rt.now(), self.configuration.meter_time)
+                self._list_is_kept = True
+            self._publish()
+            if cuts_masters:
+                await self.server.stop()
+                await self._start_services()
+        finally:
+            self._enter(DeviceState.RUNNING)
+        self._rt.log("gateway.save", value=sorted(tab.value for tab in chosen))
+
+    def _check_save(
+        self, wanted: Configuration, in_force: Configuration, chosen: Collection[Tab]
+    ) -> None:
+        known = contradictions(self.configuration)
+        texts = [text for text in contradictions(wanted) if text not in known]
+        layout = plans.layout(in_force)
+        edits = self.edits if Tab.METER in chosen else Edits(self.book)
+        if layout.multi_slave:
+            edits.give_units(layout)
+        if edits.tabs() or layout != plans.layout(self.configuration):
+            texts += edits.conflicts(layout)
+        if texts:
+            raise EditError("; ".join(texts))
+
+    def edited_layout(self) -> Layout:
+        """The register layout as it would be after a Save of all pages."""
+        return plans.layout(replace(self.configuration, **self.edits.settings))
+
+    async def _take_settings(self, configuration: Configuration) -> None:
+        """Let settings count from now on; the bus is opened anew where they are about it."""
+        before, self.configuration = self.configuration, configuration
+        for meter in self.book.meters:
+            if not meter.entry.readoutcycle:
+                self.book.change_cycle(
+                    meter, before.meter_time, configuration.meter_time, self._rt.now()
+                )
+        if any(getattr(before, name) != getattr(configuration, name) for name in BUS_SETTINGS):
+            await self._close_bus()
+            self._bus.retry_ns = self._rt.now()
+            if not configuration.mbus_enable:
+                self._troubles.discard(Trouble.BUS)
+
+    @property
+    def restart_reasons(self) -> list[str]:
+        """Files and keys that count from the next start on; empty = nothing waits (`C-51`)."""
+        keys = [
+            find_key(name).place
+            for name, value in self._saved.items()
+            if value != getattr(self.configuration, name)
+        ]
+        return self.files.changed_files() + sorted(keys)
+
+    async def restore_list(self) -> None:
+        """Bring back the list of before the last Save (`C-34`); its meters count as unread."""
+        meters = self.files.restore_list(self.list_path)
+        self.edits.discard({Tab.METER})
+        self.book.load(meters, self._rt.now())
+        self._publish()
+        self._enter(self._doing)
+
     # --- List and image -----------------------------------------------------------------------
 
-    def allocate(self) -> list[str]:
-        """Give every listed entry its registers (`C-67`); returns what did not fit, in words."""
-        texts = self.book.allocate(plans.layout(self.configuration))
-        self._tell_unplaced(texts)
-        self._publish()
-        return texts
-
     def _tell_unplaced(self, texts: list[str]) -> None:
-        for text in texts:
-            self._complain(self.list_path, text)
-
-    def save(self) -> None:
-        """Write the meter list; raises OSError when it cannot be written."""
-        storage, path = self._rt.storage, self.list_path
-        if Trouble.LIST in self._troubles:
-            raise PermissionError(
-                f"{path} is not written: the file does not parse and is left for repair"
-            )
-        try:
-            old = storage.read(path) if storage.exists(path) else b""
-            storage.replace(path, meter_list.save(self.book.entries(), old=old))
-            self._list_is_kept = True
-        except meter_list.MeterListError as error:
-            raise OSError(f"{path} is not written: {error}") from error
+        self.files.complain_all(self.list_path, texts)
 
     def _keep_list(self) -> None:
         """Write the list after what the device found by itself; a full storage ends nothing."""
-        try:
-            self.save()
-        except OSError as error:
-            self._complain(self.list_path, str(error))
+        if self.files.keep_list(self.list_path, self.book.entries()):
+            self._list_is_kept = True
 
     def _publish(self) -> None:
         self.image = self._build(self.image)

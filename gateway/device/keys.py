@@ -46,6 +46,14 @@ class Tab(Enum):
     FILE_ONLY = "file only"
 
 
+@unique
+class Applies(Enum):
+    """When a changed key counts: a page re-initialises at Save, a file is read at start (C-51)."""
+
+    SAVE = "re-initialise"
+    RESTART = "restart"
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One key of chip.ini: where it stands, what it takes and what it does.
@@ -73,6 +81,11 @@ class Key:
     def place(self) -> str:
         """Section and name as a message quotes them."""
         return f"[{self.section}] {self.name}"
+
+    @property
+    def applies(self) -> Applies:
+        """When a changed value counts."""
+        return Applies.RESTART if self.tab is Tab.FILE_ONLY else Applies.SAVE
 
 
 def _key(
@@ -495,3 +508,32 @@ KEYS: Final = tuple(
     )
     for column in fields(Configuration)
 )
+
+_BY_NAME: Final[dict[str, Key]] = {}
+for _row in KEYS:
+    _BY_NAME[_row.attribute] = _BY_NAME[f"{_row.section}.{_row.name}"] = _row
+    _BY_NAME[_row.place] = _row
+    if sum(other.name == _row.name for other in KEYS) == 1:
+        _BY_NAME[_row.name] = _row
+
+
+def find_key(name: str) -> Key:
+    """The row of a key: "MBUS_TIMEOUT", "FTP.ENABLE", "[FTP] ENABLE", or its attribute.
+
+    Raises KeyError for a name that is none, or that two sections have.
+    """
+    return _BY_NAME[name]
+
+
+def contradictions(configuration: Configuration) -> list[str]:
+    """What is wrong with a configuration although every key is in its range; empty = nothing."""
+    texts = []
+    if configuration.mbus_minprimaryaddress > configuration.mbus_maxprimaryaddress:
+        texts.append(
+            "MBUS_MINPRIMARYADDRESS is above MBUS_MAXPRIMARYADDRESS: no address is scanned"
+        )
+    if configuration.sntp_mintimeout > configuration.sntp_maxtimeout:
+        texts.append("SNTP_MINTIMEOUT is above SNTP_MAXTIMEOUT")
+    if configuration.mbus_transparentport == configuration.modbus_nwport:
+        texts.append("MBUS_TRANSPARENTPORT is the port of the Modbus server (C-21)")
+    return texts

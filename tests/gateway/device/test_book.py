@@ -267,13 +267,6 @@ def registers(book: MeterBook) -> list[list[int]]:
     ]
 
 
-def test_allocate() -> None:
-    """C-67: each meter, then its values, contiguous from 10 (worked examples 2)."""
-    book = filled()
-    assert book.allocate(STANDARD) == []
-    assert registers(book) == [[10, 20, 30, 40], [50, 60, 70]]
-
-
 def test_allocate_after_a_scan_moves_nobody() -> None:
     """C-20, SCAN-02: registers go to new meters, in the lowest gap; known ones stay."""
     book = filled()
@@ -291,7 +284,7 @@ def test_what_finds_no_registers_is_told() -> None:
     """C-75: past 65535 an entry stays without, and a message names it."""
     book = MeterBook()
     book.load([Meter(serial=f"{number:08d}") for number in range(6553)], 0)
-    texts = book.allocate(STANDARD)
+    texts = book.allocate_new(STANDARD)
     assert len(texts) == 1
     assert "meter 00006552: no register left" in texts[0]
 
