@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulators.modbus import layout
 from simulators.modbus.client import Client, Exchange
-from simulators.modbus.pdu import Answer, ExceptionAnswer, ReadRequest
+from simulators.modbus.pdu import Answer, ExceptionAnswer, ReadRequest, Request
 from simulators.modbus.pdu import Registers as RegistersAnswer
 from simulators.modbus.survey import Survey
 
@@ -35,15 +35,29 @@ _READ_SIZE: Final = 4096
 
 
 class PollError(Exception):
-    """The registers could not be read; the message says what happened instead."""
+    """The registers could not be read; the message says what happened instead.
+
+    `exception` is the code of the exception by which the server refused, 0 where it did not.
+    """
+
+    def __init__(self, message: str, exception: int = 0) -> None:
+        super().__init__(message)
+        self.exception = exception
 
 
 class RegisterReader:
     """A Modbus TCP client that keeps its connection and makes a new one when it must."""
 
-    def __init__(self, rt: Runtime, address: Callable[[], tuple[str, int] | None]) -> None:
+    def __init__(
+        self,
+        rt: Runtime,
+        address: Callable[[], tuple[str, int] | None],
+        connected: Callable[[int], None] = lambda _by: None,
+    ) -> None:
         self._rt = rt
         self._address = address
+        #: Called with 1 when a connection has been made, with -1 when it has ended.
+        self._on_connected = connected
         self._stream: Stream | None = None
         self._client = Client()
         #: Requests answered so far, and how long the last one took.
@@ -54,24 +68,26 @@ class RegisterReader:
         if registers is None:
             return await self._read_all()
         request = ReadRequest(registers.start, registers.count)
-        answer = await self._ask(request)
+        answer = await self.ask(request, registers.unit)
         if not isinstance(answer, RegistersAnswer):
-            raise PollError(_complaint(request, answer))
+            code = answer.code if isinstance(answer, ExceptionAnswer) else 0
+            raise PollError(_complaint(request, answer), code)
         return dict(enumerate(answer.words, answer.starting_address))
 
     async def _read_all(self) -> dict[int, int]:
         survey = Survey()
         while (request := survey.next_request()) is not None:
-            survey.answered(await self._ask(request))
+            survey.answered(await self.ask(request))
         if survey.complaints:
             raise PollError(_complaint(*survey.complaints[0]))
         return survey.registers
 
-    async def _ask(self, request: ReadRequest) -> Answer:
+    async def ask(self, request: Request, unit: int = UNIT_IDENTIFIER) -> Answer:
+        """Ask anything and return the answer; raises PollError where none came."""
         started = self._rt.now()
         try:
             with self._rt.timeout(ANSWER_NS_MAX):
-                answer = await self._exchange(request)
+                answer = await self._exchange(request, unit)
         except TimeoutError as error:
             await self.close()
             raise PollError("the Modbus server did not answer within 2 s") from error
@@ -81,9 +97,9 @@ class RegisterReader:
         self.latency_ns = self._rt.now() - started
         return answer
 
-    async def _exchange(self, request: ReadRequest) -> Answer:
+    async def _exchange(self, request: Request, unit: int) -> Answer:
         stream = await self._connected()
-        await stream.write(self._client.request(UNIT_IDENTIFIER, request))
+        await stream.write(self._client.request(unit, request))
         while True:
             data = await stream.read(_READ_SIZE)
             if not data:
@@ -101,6 +117,7 @@ class RegisterReader:
             if address is None:
                 raise PollError("the Modbus server is not there (MODBUS_ENABLE=0?)")
             self._stream = await self._rt.connect(*address)
+            self._on_connected(1)
             self._client = Client()
         return self._stream
 
@@ -108,6 +125,7 @@ class RegisterReader:
         """Give the connection back."""
         stream, self._stream = self._stream, None
         if stream is not None:
+            self._on_connected(-1)
             await stream.close()
 
 
@@ -127,9 +145,16 @@ class RegisterSignals:
         self._now = now
         self._meters = list(meters)
         self.words: dict[int, int] = {}
+        #: The entry of each meter, as the last read that changed anything showed it.
+        self.groups: dict[str, layout.MeterGroup] = {}
 
-    def took(self, words: Mapping[int, int], *, everything: bool) -> None:
-        """Take the result of a read; `everything` says that no other register is served."""
+    def took(self, words: Mapping[int, int], *, everything: bool) -> bool:
+        """Take the result of a read; `everything` says that no other register is served.
+
+        Returns whether anything is another than before.
+        """
+        if words == self.words if everything else words.items() <= self.words.items():
+            return False
         if everything:
             self.words = dict(words)
         else:
@@ -138,8 +163,11 @@ class RegisterSignals:
         for block in others:
             if isinstance(block, layout.GatewayBlock):
                 self._gateway(block)
+        self.groups = {}
         for meter, group in pair(self._meters, groups):
+            self.groups[meter.id] = group
             self._meter(f"meter({meter.id}).registers", group)
+        return True
 
     def _gateway(self, block: layout.GatewayBlock) -> None:
         at = block.address

@@ -115,6 +115,8 @@ class Meter:
         self.read_outs: deque[ReadOut] = deque(maxlen=READ_OUTS_MAX)
         #: Called with True or False when the meter begins or stops answering requests.
         self.on_answering: Callable[[bool], None] | None = None
+        #: Called with the telegram (from 1) that REQ_UD2 asks for, before the answer is formed.
+        self.on_request: Callable[[int], None] | None = None
         #: Called when power, an address, the format or a fault has changed.
         self.on_change: Callable[[], None] | None = None
         #: Called with what the meter says without being asked.
@@ -514,6 +516,8 @@ class Meter:
         count = len(self.application.pages)
         want = wanted(self._rule, link, request)
         number = want.page % count
+        if self.on_request is not None:
+            self.on_request(number + 1)
         if self._kept_silent(number + 1):
             return None
         if not want.repeated:

@@ -101,6 +101,7 @@ class Network:
             meter.call_at = partial(call_at, env)
             meter.on_change = partial(self._changed, meter)
             meter.on_answering = partial(self._answering, meter)
+            meter.on_request = partial(self._requested, meter)
             meter.on_talk = partial(self._talked, meter)
             meter.babble()
         for change in population.changes(seed=seed, scenario=scenario):
@@ -129,19 +130,19 @@ class Network:
 
         KeyError for a name that is none, ValueError for parameters that are none.
         """
-        self._switch(line_faults.make(name, parameters) if on else line_faults.kind(name))
+        self.switch(line_faults.make(name, parameters) if on else line_faults.kind(name))
 
     def _schedule(self, item: LineFaultItem) -> None:
         """A fault of the line that the population has."""
         assert item.chosen is not None, "checked when it was read"
         if item.at:
-            call_at(self.env, item.at, partial(self._switch, item.chosen))
+            call_at(self.env, item.at, partial(self.switch, item.chosen))
         else:
-            self._switch(item.chosen)
+            self.switch(item.chosen)
         if item.until is not None:
-            call_at(self.env, item.until, partial(self._switch, type(item.chosen)))
+            call_at(self.env, item.until, partial(self.switch, type(item.chosen)))
 
-    def _switch(self, fault: LineFault | type[LineFault]) -> None:
+    def switch(self, fault: LineFault | type[LineFault]) -> None:
         """Begin a fault of the line, or end the one of a class."""
         line_faults.switch(fault, self.bus.converter, self.bus.noise)
         if isinstance(fault, MasterBreak):
@@ -359,6 +360,9 @@ class Network:
                 first_ns=min(to_ns(item.start) for item in together),
                 last_ns=to_ns(transmission.end),
             )
+
+    def _requested(self, meter: Meter, page: int) -> None:
+        self._observe(f"meter({meter.id}).requests", page)
 
     def _answering(self, meter: Meter, answering: bool) -> None:
         self._observe(f"meter({meter.id}).answering", answering)

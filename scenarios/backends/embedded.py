@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gateway.device.appliance import Appliance
 from gateway.device.configuration import factory_chip_ini
@@ -25,13 +25,17 @@ from scenarios.executor import SETTLE_NS, Executor
 from scenarios.language.events import NO_EVIDENCE, EventLog
 from scenarios.language.vocabulary import INITIAL, Capability
 from scenarios.polling import PollError, RegisterReader, RegisterSignals
+from scenarios.stage import DeedError
+from scenarios.tearing import Tearing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.runtime.port import Runtime
+    from gateway.runtime.port import Event, Nursery, Runtime, Task
     from scenarios.checks.expectation import ExpectedMeter
     from scenarios.language.ir import Scenario, World
+    from simulators import faults as meter_faults
+    from simulators import line_faults
     from simulators.meter import Meter
     from simulators.network import Network
     from simulators.observation import Observation
@@ -48,6 +52,8 @@ _EVENTS: Final = {
     "bus.collision": "bus.collisions",
     "bus.selection": "bus.selections",
 }
+#: Entries of the gateway's log under the names of the vocabulary.
+_LOGGED: Final = {"meter.found": "gateway.found", "config.complaint": "gateway.complaints"}
 #: Log kinds that repeat what the bus shows already.
 _LEFT_OUT: Final = ("link.",)
 
@@ -67,25 +73,49 @@ def files_of(world: World) -> dict[str, bytes]:
     The bit rate follows the bus unless the scenario sets another one on purpose.
     """
     factory = factory_chip_ini(world.unit_loads).encode()
-    configuration, _ = load_configuration(factory, unit_loads=world.unit_loads)
     texts = {"MBUS_BAUDRATE": str(world.baudrate), **world.config}
-    kinds = {key.name: key for key in KEYS}
-    values = {kinds[name].attribute: kinds[name].kind.parse(text) for name, text in texts.items()}
-    configuration = replace(configuration, **values)
-    files = {CHIP_INI: save_configuration(factory, configuration, unit_loads=world.unit_loads)}
+    files = {CHIP_INI: changed(factory, texts, world.unit_loads)}
     return files | {path: text.encode() for path, text in world.files.items()}
 
 
-class Stage:
-    """The world of one run on `rt`; `recorded` must be the log of that runtime."""
+def changed(chip_ini: bytes, texts: Mapping[str, str], unit_loads: int) -> bytes:
+    """Return chip.ini with other values for some of its keys."""
+    configuration, _ = load_configuration(chip_ini, unit_loads=unit_loads)
+    keys = {key.name: key for key in KEYS}
+    values = {keys[name].attribute: keys[name].kind.parse(text) for name, text in texts.items()}
+    return save_configuration(chip_ini, replace(configuration, **values), unit_loads=unit_loads)
 
-    def __init__(self, rt: Runtime, network: Network, wiring: Wiring, recorder: Recorder) -> None:
+
+class Mains(Protocol):
+    """The supply of the gateway's storage: without it nothing is written any more."""
+
+    mains: bool
+
+
+class Stage:
+    """The world of one run on `rt`; `recorded` must be the log of that runtime.
+
+    `mains` is the storage of `rt` as something that can lose its power.
+    """
+
+    def __init__(
+        self, rt: Runtime, network: Network, wiring: Wiring, recorder: Recorder, mains: Mains
+    ) -> None:
         self._rt = rt
         self._network = network
         self._recorder = recorder
+        self._wiring = wiring
+        self._mains = mains
         self._appliance = Appliance(rt, wiring)
         self._signals = RegisterSignals(recorder.log, rt.now, network.meters.values())
-        recorder.begin(rt, network, self._appliance)
+        self._tearing = Tearing(recorder.log, rt.now, self._signals)
+        self._changes = 0
+        self._powered = True
+        self._released: Event | None = None
+        self._nursery: Nursery
+        self._gateway: Task[None] | None = None
+        recorder.begin(rt, network, self._tearing)
+        recorder.appliance = self._appliance
 
     @property
     def rt(self) -> Runtime:
@@ -102,33 +132,140 @@ class Stage:
         """Where registers that were read go."""
         return self._signals
 
+    @property
+    def tearing(self) -> Tearing:
+        """Where values that were read are compared with what was sent."""
+        return self._tearing
+
+    # --- The gateway --------------------------------------------------------------------------
+
     async def scan(self) -> None:
         """Search; a bus that fails shows as ``gateway.scan == failed``."""
         with suppress(OSError):
             await self._appliance.scan()
 
-    async def readout(self) -> None:
-        """Read all meters; a bus that fails shows in their flags."""
-        with suppress(OSError):
-            await self._appliance.readout()
+    async def readout(self, meter: str | None) -> None:
+        """Read one meter or all; a bus that fails shows in their flags."""
+        number = None if meter is None else self._network.meters[meter].identification_number
+        try:
+            await self._appliance.readout(number)
+        except KeyError:
+            raise DeedError(f"the gateway has no meter {number} in its list") from None
+        except OSError:
+            return
 
     async def allocate(self) -> None:
         """Give registers to all that is listed (manual 4.3)."""
         await self._appliance.allocate()
+
+    async def save(self) -> None:
+        """Write the meter list."""
+        try:
+            await self._appliance.save()
+        except OSError as error:
+            raise DeedError(f"the gateway did not save: {error}") from error
+
+    async def reboot(self) -> None:
+        """Restart and wait until it serves."""
+        self._appliance.reboot()
+        await self._appliance.ready()
+
+    async def serving(self) -> None:
+        """Wait until the gateway serves."""
+        await self._appliance.ready()
+
+    def configure(self, config: Mapping[str, str]) -> None:
+        """Change keys in chip.ini."""
+        storage = self._rt.storage
+        text = changed(storage.read(CHIP_INI), config, self._wiring.unit_loads)
+        storage.replace(CHIP_INI, text)
+
+    def write(self, file: str, text: str) -> None:
+        """Replace a file."""
+        self._rt.storage.replace(file, text.encode())
+
+    def hang(self) -> None:
+        """Occupy the device's own loop with something that does not end."""
+        device = self._appliance._device  # noqa: SLF001 - no door leads to a hung task, on purpose
+        released = self._released = self._rt.event()
+
+        async def stuck() -> None:
+            with suppress(OSError):
+                await device.submit("hang", released.wait)
+
+        self._nursery.spawn(stuck(), name="hang")
+
+    def wake(self) -> None:
+        """Let the loop go on."""
+        if self._released is not None:
+            self._released.set()
+
+    def power_gateway(self, *, on: bool) -> None:
+        """Switch the gateway; what it would have written without power is not written."""
+        if on == self._powered:
+            return
+        self._powered = on
+        self._recorder.log.add(self._rt.now(), "gateway.powered", on)
+        if on:
+            self._appliance = self._recorder.appliance = Appliance(self._rt, self._wiring)
+            self._run()
+        else:
+            self._mains.mains = False
+            self._appliance.stop()
+
+    def _run(self) -> None:
+        """Let the gateway run, once the one before it has given back what it held."""
+        appliance, before = self._appliance, self._gateway
+
+        async def run() -> None:
+            if before is not None:
+                await before.join()
+            self._mains.mains = True
+            await appliance.run()
+
+        self._gateway = self._nursery.spawn(run(), name="gateway")
+
+    def modbus_address(self) -> tuple[str, int] | None:
+        """Where the gateway's Modbus server listens."""
+        return self._appliance.modbus_address()
+
+    # --- Meters and line ----------------------------------------------------------------------
 
     def power(self, meter: str, *, on: bool) -> None:
         """Switch a simulated meter."""
         self._recorder.log.add(self._rt.now(), f"meter({meter}).powered", on)
         self._network.meters[meter].power(on)
 
-    def modbus_address(self) -> tuple[str, int] | None:
-        """Where the gateway's Modbus server listens."""
-        return self._appliance.modbus_address()
+    def meter_fault(self, meter: str, fault: meter_faults.Fault | type[meter_faults.Fault]) -> None:
+        """Begin or end a fault of a meter."""
+        if isinstance(fault, type):
+            self._network.meters[meter].end(fault)
+        else:
+            self._network.meters[meter].begin(fault)
+
+    def line_fault(self, fault: line_faults.LineFault | type[line_faults.LineFault]) -> None:
+        """Begin or end a fault of line or converter."""
+        self._network.switch(fault)
+
+    def set_value(self, meter: str, record: int, value: Any) -> None:
+        """Give a record another value."""
+        records = self._network.meters[meter].application.records
+        if record >= len(records):
+            raise DeedError(f"meter '{meter}' has {len(records)} records, no number {record}")
+        self._changes += 1
+        key = f"set/{meter}/record({record})/{self._changes}"
+        try:
+            records[record].change(value, self._rt.now(), key, self._network.epoch)
+        except ValueError as error:
+            raise DeedError(f"meter '{meter}', record {record}: {error}") from error
+
+    # --- The run ------------------------------------------------------------------------------
 
     async def play(self, scenario: Scenario, uncertainty_ns: int) -> Outcome:
         """Switch the gateway on, carry out the steps, read all registers once more, stop it."""
         async with self._rt.nursery() as nursery:
-            nursery.spawn(self._appliance.run(), name="gateway")
+            self._nursery = nursery
+            self._run()
             await self._appliance.ready()
             # What was so at the beginning lasts a while, so that the first step can change it.
             await self._rt.sleep(SETTLE_NS)
@@ -145,6 +282,7 @@ class Stage:
                 failure=failure,
             )
             self._recorder.end()
+            self.wake()
             self._appliance.stop()
         return outcome
 
@@ -177,14 +315,18 @@ class Recorder:
     def __init__(self) -> None:
         self.log = EventLog()
         self._rt: Runtime | None = None
-        self._appliance: Appliance | None = None
+        #: The gateway of the moment; a stage sets it.
+        self.appliance: Appliance | None = None
+        self._tearing: Tearing | None = None
+        self._by_id: Mapping[str, Meter] = {}
         self._meters: dict[tuple[str, str], list[Meter]] = {}
 
-    def begin(self, rt: Runtime, network: Network, appliance: Appliance) -> None:
+    def begin(self, rt: Runtime, network: Network, tearing: Tearing) -> None:
         """Note the state of the world before anything happens, and listen to the bus."""
-        self._rt, self._appliance = rt, appliance
+        self._rt, self._tearing, self._by_id = rt, tearing, network.meters
         for path, value in INITIAL.items():
             self._add(path, value)
+        self._add("bus.current", network.supply.mark_ma)
         meters = list(network.meters.values())
         for meter in meters:
             self._meters.setdefault((meter.identification_number, meter.manufacturer), []).append(
@@ -203,6 +345,11 @@ class Recorder:
         assert self._rt is not None, "a stage begins before anything is seen"
         self.log.add(self._rt.now(), path, value, evidence)
 
+    def _set(self, path: str, value: Any, evidence: Mapping[str, Any]) -> None:
+        """Note a value if it is another one than before."""
+        if self.log.last(path) != value:
+            self._add(path, value, evidence)
+
     def logged(self, _at: int, kind: str, fields: dict[str, Any]) -> None:
         """Take an entry of the gateway's log."""
         if self._rt is None or kind.startswith(_LEFT_OUT):
@@ -212,8 +359,10 @@ class Recorder:
             meter = self._meter(fields)
             if meter is not None:
                 self._add(f"meter({meter.id}).reads", fields["flags"], rest)
+                self._set(f"meter({meter.id}).flags", fields["flags"], rest)
         else:
-            self._add(kind, fields.get("value", True), rest)
+            value = fields.get("value", fields.get("serial", True))
+            self._add(_LOGGED.get(kind, kind), value, rest)
         if kind in ("meter.found", "gateway.scan", "gateway.readout", "gateway.state"):
             self._listed()
 
@@ -222,11 +371,14 @@ class Recorder:
         if self._rt is None:
             return
         path = _EVENTS.get(observation.path, observation.path)
+        sender = observation.evidence.get("meter") if path == "bus.frames" else None
+        if sender is not None and self._tearing is not None:
+            self._tearing.sent(self._by_id[str(sender)])
         self._add(path, observation.value, dict(observation.evidence))
 
     def _listed(self) -> None:
-        assert self._appliance is not None, "a stage begins before anything is seen"
-        listed = self._appliance.meters()
+        assert self.appliance is not None, "a stage begins before anything is seen"
+        listed = self.appliance.meters()
         self._numbers("gateway.meters", [meter.identification_number for meter in listed])
 
     def _numbers(self, path: str, numbers: list[str]) -> None:

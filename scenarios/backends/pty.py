@@ -22,9 +22,9 @@ import simpy
 
 from gateway.device.device import Wiring
 from gateway.io.runtime import AioRuntime
-from gateway.io.storage import FileStorage
 from scenarios.backends.base import BackendError, Outcome
 from scenarios.backends.embedded import CAPABILITIES, Recorder, Stage, clock_of, files_of
+from scenarios.backends.mains import FilesOnMains
 from simulators import endpoints
 from simulators.network import Network
 
@@ -93,7 +93,7 @@ async def _play(scenario: Scenario, seed: int) -> Outcome:
     )
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meterbench-")))
-        storage = FileStorage(folder / "data")
+        storage = FilesOnMains(folder / "data")
         for path, data in files_of(world).items():
             storage.replace(path, data)
         endpoint = await endpoints.serve(network, f"pty:{folder / 'bus'}", speed=world.speed)
@@ -114,7 +114,7 @@ async def _play(scenario: Scenario, seed: int) -> Outcome:
 
         async def main(rt: Runtime) -> Outcome:
             uncertainty_ns = await measure_clock(rt)
-            played = Stage(rt, network, wiring, recorder)
+            played = Stage(rt, network, wiring, recorder, storage)
             return await played.play(scenario, uncertainty_ns)
 
         return await runtime.run(main)

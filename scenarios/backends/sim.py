@@ -17,7 +17,7 @@ from gateway.runtime.kernel import Kernel
 from gateway.runtime.port import Fault, LineError, Received
 from scenarios.backends.base import BackendError, Outcome
 from scenarios.backends.embedded import CAPABILITIES, Recorder, Stage, clock_of, files_of
-from simulators.memory_storage import MemoryStorage
+from scenarios.backends.mains import MemoryOnMains
 from simulators.network import Network
 from simulators.runtime import SimRuntime
 
@@ -57,6 +57,7 @@ class SimBackend:
             epoch=datetime.fromtimestamp(clock, UTC),
         )
         recorder = Recorder()
+        storage = MemoryOnMains(files_of(scenario.world))
 
         def open_bus(rt: SimRuntime, line_format: Any) -> Any:
             return network.open_port(rt, line_format, received=Received, fault=Fault)
@@ -66,7 +67,7 @@ class SimBackend:
             kernel=Kernel,
             seed=seed,
             scenario=scenario.name,
-            storage=MemoryStorage(files_of(scenario.world)),
+            storage=storage,
             lines={BUS_URL: open_bus},
             log=recorder.logged,
             line_error=LineError,
@@ -82,7 +83,7 @@ class SimBackend:
         )
 
         async def main(runtime: SimRuntime) -> Outcome:
-            stage = Stage(runtime, network, wiring, recorder)
+            stage = Stage(runtime, network, wiring, recorder, storage)
             return await stage.play(scenario, uncertainty_ns=0)
 
         return rt.run(main)

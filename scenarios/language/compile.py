@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.device.keys import KEYS
-from gateway.device.kinds import KindError
 from scenarios import requirements
-from scenarios.language import document, vocabulary
+from scenarios.language import document, validation, vocabulary
+from scenarios.language.deeds import DeedLowering
 from scenarios.language.diagnostics import (
     Diagnostic,
     Place,
@@ -44,6 +43,7 @@ from scenarios.language.lowering import StepLowering
 from scenarios.language.properties import PropertySyntaxError, looks_ahead, parse, paths_of
 from scenarios.language.resolve import Names, matching, resolve
 from scenarios.language.source import Source
+from scenarios.language.triggers import TriggerLowering
 from scenarios.language.vocabulary import Capability
 from simulators import population as populations
 from simulators.document import Complaint, PopulationError
@@ -51,6 +51,8 @@ from simulators.document import Complaint, PopulationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from scenarios.language.fields import Strict
+    from scenarios.language.ir import TriggeredFault
     from scenarios.language.source import Location
     from simulators.population import Population
 
@@ -141,12 +143,14 @@ class _Compiler:
         if not isinstance(self._source.tree, Mapping):
             self._complain("SCN014", "want a mapping (key: value)", self._source.value([]))
             return None
-        head = document.validate(document.Document, self._source, [], self.found)
+        head = validation.validate(document.Document, self._source, [], self.found)
         limit = head.limits.time if head is not None else None
         world = self._world(head)
         names = self._names(world)
         lowering = StepLowering(self._source, names, limit, self.found)
         do = lowering.steps(["do"], self._source.key(["do"]))
+        faults = TriggerLowering(self._source, lowering).faults()
+        self._fault_ids(faults)
         self._needs += lowering.needs
         judged = {name: self._judged(name, names) for name in ("assume", "expect", "check")}
         self._requirements(head.verifies if head is not None else [], ["verifies"])
@@ -162,6 +166,7 @@ class _Compiler:
             sweep=_sweep(head.seeds.sweep),
             limit_ns=head.limits.time,
             world=world,
+            faults=tuple(faults),
             do=do,
             assume=tuple(item for item in judged["assume"] if isinstance(item, Property)),
             expect=tuple(item for item in judged["expect"] if isinstance(item, Property)),
@@ -185,7 +190,11 @@ class _Compiler:
         if not isinstance(tree, Mapping):
             return None
         population = self._population(tree)
-        config = self._config(tree)
+        gateway = tree.get("gateway")
+        config = gateway.get("config") if isinstance(gateway, Mapping) else None
+        config = config if isinstance(config, Mapping) else {}
+        deeds = DeedLowering(self._source, Names((), frozenset()), self.found)
+        texts = deeds.config(config, ["world", "gateway", "config"])
         if head is None or population is None:
             return None
         world = head.world
@@ -197,7 +206,7 @@ class _Compiler:
             population=population,
             baudrate=world.bus.baud,
             speed=world.bus.speed,
-            config=config,
+            config=texts,
             files=dict(world.gateway.files),
             serial_number=world.gateway.serial_number,
             unit_loads=world.gateway.unit_loads,
@@ -241,30 +250,6 @@ class _Compiler:
         place = Place(self._source.name, complaint.line, complaint.column, length)
         self._complain(code, message, place, hint)
 
-    def _config(self, tree: Mapping[str, Any]) -> dict[str, str]:
-        """Check the keys of chip.ini; a value goes through the device's own reader."""
-        gateway = tree.get("gateway")
-        config = gateway.get("config") if isinstance(gateway, Mapping) else None
-        if not isinstance(config, Mapping):
-            return {}
-        keys = {key.name: key for key in KEYS}
-        texts = {}
-        for name, value in config.items():
-            location = ["world", "gateway", "config", name]
-            key = keys.get(str(name))
-            if key is None:
-                hint = did_you_mean(str(name), keys)
-                place = self._source.key(location)
-                self._complain("SCN011", f"unknown key '{name}' of chip.ini", place, hint)
-                continue
-            texts[key.name] = str(value)
-            try:
-                key.kind.parse(texts[key.name])
-            except KindError as error:
-                place = self._source.value(location)
-                self._complain("SCN015", f"{key.name} wants {error}", place)
-        return texts
-
     def _clients(self, clients: list[document.ClientModel]) -> None:
         roots = {signal.path.split(".")[0].split("(")[0] for signal in vocabulary.SIGNALS}
         taken = roots | {"CLIENT"}
@@ -273,9 +258,14 @@ class _Compiler:
             if client.id in taken:
                 self._complain("SCN023", f"the name '{client.id}' is taken", place)
             taken.add(client.id)
-            if client.every < _CLIENT_PERIOD_NS_MIN:
-                place = self._source.value(["world", "clients", number, "every"])
+            here: list[str | int] = ["world", "clients", number]
+            if (client.every is None) == (client.rate is None):
+                place = self._source.value(here)
+                self._complain("SCN012", "want either 'every' or 'rate'", place)
+            elif _period(client) * client.connections < _CLIENT_PERIOD_NS_MIN:
+                place = self._source.value([*here, "rate" if client.every is None else "every"])
                 message = f"want {show(_CLIENT_PERIOD_NS_MIN)} or more"
+                message += " for each connection" if client.connections > 1 else ""
                 self._complain("SCN015", message, place)
 
     # --- What is judged -----------------------------------------------------------------------
@@ -292,7 +282,7 @@ class _Compiler:
                 self._complain("SCN014", "want a mapping such as {id: C1, that: …}", place)
                 continue
             model = document.judged_model(item) if section == "check" else document.PropertyModel
-            content = document.validate(model, self._source, location, self.found)
+            content = validation.validate(model, self._source, location, self.found)
             if isinstance(content, document.Judged):
                 self._unique(content.id, location)
                 self._requirements(content.req, [*location, "req"])
@@ -302,7 +292,7 @@ class _Compiler:
         return found
 
     def _judged_item(
-        self, content: document.Strict | None, section: str, location: Location, names: Names
+        self, content: Strict | None, section: str, location: Location, names: Names
     ) -> Check | None:
         match content:
             case document.PropertyModel():
@@ -426,6 +416,12 @@ class _Compiler:
             self._complain("SCN023", f"the id '{id_}' is used twice", place)
         self._ids.add(id_)
 
+    def _fault_ids(self, faults: list[TriggeredFault]) -> None:
+        for fault in faults:
+            if fault.id in self._ids:
+                self._complain("SCN023", f"the id '{fault.id}' is used twice", fault.place)
+            self._ids.add(fault.id)
+
     def _somebody_reads(self, judged: list[Check], lowering: StepLowering) -> None:
         """Refuse to watch registers that nothing reads before the end of the run."""
         if lowering.reads_registers:
@@ -439,14 +435,18 @@ class _Compiler:
             self._complain("SCN038", message, need.place, "start a client, or poll")
 
 
-#: Reads closer together than this are a flood, and no client of this version makes one.
+#: Reads closer together than this on one connection are a flood that no client makes.
 _CLIENT_PERIOD_NS_MIN: Final = 10_000_000
+
+
+def _period(content: document.ClientModel) -> int:
+    return content.every or content.rate or 0
 
 
 def _client(content: document.ClientModel) -> Client:
     read = content.read
-    registers = None if read is None else Registers(read.start, read.count)
-    return Client(content.id, content.every, registers)
+    registers = None if read is None else Registers(read.start, read.count, read.unit)
+    return Client(content.id, _period(content), registers, content.connections)
 
 
 def _sweep(text: str | None) -> tuple[int, int] | None:

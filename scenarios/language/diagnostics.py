@@ -40,6 +40,8 @@ CODES: Final[dict[str, str]] = {
     "SCN024": "a client is not known",
     "SCN025": "a meter is not known",
     "SCN026": "a requirement is not in the catalogue",
+    "SCN027": "a fault is not known",
+    "SCN028": "a fault or a value does not take this",
     "SCN030": "a property does not parse",
     "SCN031": "a property names an unknown meter",
     "SCN032": "a property names an unknown signal",

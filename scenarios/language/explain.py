@@ -10,30 +10,25 @@ from typing import TYPE_CHECKING
 
 from scenarios.language.durations import show, show_time
 from scenarios.language.ir import (
-    Allocate,
+    AtPageRequest,
+    AtTime,
     Every,
     LayoutCheck,
+    OneOf,
     Parallel,
-    Poll,
-    Power,
     Property,
-    Readout,
     RegistersCheck,
     Repeat,
-    Scan,
     Serial,
-    Start,
-    Stop,
     Wait,
-    WaitUntil,
 )
-from scenarios.language.monitor import show_value
+from scenarios.language.words import deed, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from scenarios.language.diagnostics import Diagnostic
-    from scenarios.language.ir import Check, Scenario, Step, World
+    from scenarios.language.ir import Check, Scenario, Step, TriggeredFault, World
 
 
 def explain(scenario: Scenario, gaps: Mapping[str, Sequence[Diagnostic]]) -> str:
@@ -48,6 +43,8 @@ def explain(scenario: Scenario, gaps: Mapping[str, Sequence[Diagnostic]]) -> str
     lines += ["", "The world", *_world(scenario.world)]
     lines += ["", f"What happens (at most {show(scenario.limit_ns)})"]
     lines += [f"  {when:>10}  {text}" for when, text in _steps(scenario.do, 0, "")]
+    if scenario.faults:
+        lines += ["", "What happens by itself", *map(_fault, scenario.faults)]
     for heading, judged in (
         ("What must hold for the run to prove anything", scenario.assume),
         ("What is watched all along", scenario.expect),
@@ -77,7 +74,9 @@ def _world(world: World) -> Iterator[str]:
         if client.registers is not None:
             last = client.registers.start + client.registers.count - 1
             what = f"registers {client.registers.start}-{last}"
-        yield f"  a Modbus client '{client.id}' that reads {what} every {show(client.period_ns)}"
+        over = f" over {client.connections} connections" if client.connections > 1 else ""
+        every = show(client.period_ns)
+        yield f"  a Modbus client '{client.id}' that reads {what} every {every}{over}"
 
 
 def _steps(step: Step, at: int, indent: str) -> list[tuple[str, str]]:
@@ -98,38 +97,30 @@ def _steps(step: Step, at: int, indent: str) -> list[tuple[str, str]]:
             until = f"{times} times" if times else "until the scenario ends"
             rows = [(_when(at), f"{indent}every {show(period)}, {until}, beside what follows:")]
             return rows + _steps(inner, at, f"{indent}  ")
+        case OneOf(steps=steps):
+            rows = [(_when(at), f"{indent}one of these, drawn by the seed:")]
+            for one in steps:
+                rows += _steps(one, at, f"{indent}  ")
+            return rows
         case Repeat(times=times, step=inner):
             return [(_when(at), f"{indent}{times} times:"), *_steps(inner, at, f"{indent}  ")]
         case _:
-            return [(_when(at), indent + _deed(step))]
+            return [(_when(at), indent + deed(step))]
 
 
-def _deed(step: Step) -> str:
-    match step:
-        case Wait(ns=ns):
-            return f"{show(ns)} pass"
-        case WaitUntil(wanted=wanted, within_ns=within):
-            what = " and ".join(f"{path} = {show_value(value)}" for path, value in wanted)
-            return f"until {what}, for up to {show(within)} (later is a FAIL)"
-        case Scan():
-            return "the gateway is told to search the bus"
-        case Readout():
-            return "the gateway is told to read its meters"
-        case Allocate():
-            return "the gateway gives registers to all that it has listed"
-        case Poll(registers=registers):
-            if registers is None:
-                return "all registers are read over Modbus"
-            last = registers.start + registers.count - 1
-            return f"registers {registers.start}-{last} are read over Modbus"
-        case Power(meter=meter, on=on):
-            return f"meter '{meter}' {'has power again' if on else 'loses its power'}"
-        case Start(client=client):
-            return f"client '{client}' begins to read"
-        case Stop(client=client):
-            return f"client '{client}' ends"
+def _fault(fault: TriggeredFault) -> str:
+    match fault.trigger:
+        case AtTime(ns=ns):
+            when = f"{show(ns)} after the first step"
+        case AtPageRequest(meter=meter, page=page):
+            when = f"when telegram {page} of meter '{meter}' is asked for"
         case _:
-            raise AssertionError(f"no words for {type(step).__name__}")
+            when = f"when {values(fault.trigger.wanted)}"
+    if fault.after_ns:
+        when += f", {show(fault.after_ns)} later"
+    if fault.times > 1:
+        when += f", up to {fault.times} times"
+    return f"  {fault.id}: {when}: {', and '.join(deed(one) for one in fault.deeds)}"
 
 
 def _certain(step: Step) -> int:
@@ -141,6 +132,8 @@ def _certain(step: Step) -> int:
             return sum(_certain(one) for one in steps)
         case Parallel(steps=steps):
             return max((_certain(one) for one in steps), default=0)
+        case OneOf(steps=steps):
+            return min((_certain(one) for one in steps), default=0)
         case Repeat(times=times, step=inner):
             return times * _certain(inner)
         case _:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from scenarios.language.diagnostics import Place
     from scenarios.language.resolve import Instance
     from scenarios.language.vocabulary import Capability
+    from simulators import faults as meter_faults
+    from simulators import line_faults
     from simulators.population import Population
 
 
@@ -48,11 +50,15 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class WaitUntil:
-    """Wait until every path has its value, at one moment, for `within_ns` at most."""
+    """Wait until every path has its value, at one moment, for `within_ns` at most.
+
+    A path of `events` has its value from the moment at which such an event occurs in the wait.
+    """
 
     place: Place
     wanted: tuple[tuple[str, Any], ...]
     within_ns: int
+    events: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,15 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class OneOf:
+    """Do one of the steps; `number` names the generator that draws which (from 0 in the file)."""
+
+    place: Place
+    number: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """Ask the gateway to search the bus."""
 
@@ -83,9 +98,10 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """Ask the gateway to read its meters."""
+    """Ask the gateway to read one meter, or all that it has listed."""
 
     place: Place
+    meter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +112,97 @@ class Allocate:
 
 
 @dataclass(frozen=True, slots=True)
+class Configure:
+    """Change keys of chip.ini in the gateway's files."""
+
+    place: Place
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Replace a file of the gateway."""
+
+    place: Place
+    file: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Let the gateway write its meter list."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Reboot:
+    """Restart the gateway."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """Let the gateway hang for `ns`, or for good."""
+
+    place: Place
+    ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PowerGateway:
+    """Switch the gateway."""
+
+    place: Place
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Switch meters."""
+
+    place: Place
+    meters: tuple[str, ...]
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFault:
+    """Begin a fault of meters, or end the one of a class; after `ns` it ends by itself."""
+
+    place: Place
+    meters: tuple[str, ...]
+    fault: meter_faults.Fault | type[meter_faults.Fault]
+    ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """Begin a fault of line or converter, or end the one of a class; see `MeterFault`."""
+
+    place: Place
+    fault: line_faults.LineFault | type[line_faults.LineFault]
+    ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetValue:
+    """Let a record of meters have another value; `value` is one of a population document."""
+
+    place: Place
+    meters: tuple[str, ...]
+    record: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Registers:
-    """`count` registers from `start` on."""
+    """`count` registers from `start` on, of one unit identifier."""
 
     start: int
     count: int
+    unit: int = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +211,6 @@ class Poll:
 
     place: Place
     registers: Registers | None
-
-
-@dataclass(frozen=True, slots=True)
-class Power:
-    """Switch a meter."""
-
-    place: Place
-    meter: str
-    on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +229,83 @@ class Stop:
     client: str
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Let a client ask once, with any function code."""
+
+    place: Place
+    client: str
+    unit: int
+    function: int
+    start: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Let a client ask for the device identification."""
+
+    place: Place
+    client: str
+    unit: int
+    code: int
+    object_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Let a client send octets, and wait `wait_ns` for what comes of it."""
+
+    place: Place
+    client: str
+    octets: bytes
+    wait_ns: int
+
+
+#: What can be done at once and in any context, so also by a trigger.
+SuddenDeed = Power | PowerGateway | MeterFault | LineFault | SetValue | Hang
 Step = (
-    Serial | Parallel | Wait | WaitUntil | Every | Repeat
-    | Scan | Readout | Allocate | Poll | Power | Start | Stop
+    Serial | Parallel | OneOf | Wait | WaitUntil | Every | Repeat | SuddenDeed
+    | Scan | Readout | Allocate | Configure | Write | Save | Reboot
+    | Poll | Start | Stop | Request | Identify | Malformed
 )  # fmt: skip
+
+
+# --- Faults that something triggers -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AtTime:
+    """`ns` after the first step began."""
+
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AtPageRequest:
+    """Telegram `page` (from 1) of a meter is asked for, before the meter answers."""
+
+    meter: str
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class AtValues:
+    """Every path takes on its value, having been without it."""
+
+    wanted: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TriggeredFault:
+    """`deeds` happen `after_ns` behind each of the first `times` firings of the trigger."""
+
+    id: str
+    place: Place
+    trigger: AtTime | AtPageRequest | AtValues
+    after_ns: int
+    times: int
+    deeds: tuple[SuddenDeed, ...]
 
 
 # --- What is judged ---------------------------------------------------------------------------
@@ -203,11 +369,15 @@ Check = Property | LayoutCheck | RegistersCheck
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A Modbus client that reads every `period_ns`; None means all registers that are served."""
+    """A Modbus client that reads every `period_ns`, in turn over its connections.
+
+    None means all registers that are served.
+    """
 
     id: str
     period_ns: int
     registers: Registers | None
+    connections: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +421,7 @@ class Scenario:
     sweep: tuple[int, int] | None
     limit_ns: int
     world: World
+    faults: tuple[TriggeredFault, ...]
     do: Serial
     assume: tuple[Property, ...]
     expect: tuple[Property, ...]

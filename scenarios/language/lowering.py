@@ -5,52 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from scenarios.language import document, vocabulary
+from scenarios.language import validation, verbs, vocabulary
+from scenarios.language.deeds import DeedLowering
 from scenarios.language.diagnostics import did_you_mean
 from scenarios.language.durations import show
 from scenarios.language.ir import (
-    Allocate,
     Every,
     Need,
+    OneOf,
     Parallel,
-    Poll,
-    Power,
-    Readout,
-    Registers,
     Repeat,
-    Scan,
     Serial,
-    Start,
-    Stop,
     Wait,
     WaitUntil,
 )
-from scenarios.language.properties import Compare, Constant, LiteralKind, Path, Span
+from scenarios.language.properties import Compare, Constant, Count, LiteralKind, Path, Span
 from scenarios.language.resolve import Names, is_wildcard, resolve
 from scenarios.language.source import plain
-from scenarios.language.vocabulary import Capability
 
 if TYPE_CHECKING:
     from scenarios.language.diagnostics import Diagnostic, Place
+    from scenarios.language.fields import Strict
     from scenarios.language.ir import Step
     from scenarios.language.source import Location, Source
 
 #: Steps inside steps inside steps …
 DEPTH_MAX: Final = 20
 
-#: Keys that belong to a verb and do not lead a step.
-_COMPANIONS: Final = ("within", "do", "times")
+#: Keys under which steps stand; they nest no deeper than `DEPTH_MAX`.
+_NESTING: Final = frozenset({"do", "serial", "parallel", "one_of", "every", "repeat"})
 
-#: What each verb needs of a backend.
-_NEEDS: Final = {
-    "scan": Capability.GATEWAY_COMMANDS,
-    "readout": Capability.GATEWAY_COMMANDS,
-    "allocate": Capability.GATEWAY_COMMANDS,
-    "poll": Capability.MODBUS,
-    "start": Capability.MODBUS,
-    "stop": Capability.MODBUS,
-    "power": Capability.METER_POWER,
-}
+#: Verbs after which somebody has read registers.
+READING: Final = ("poll", "start", "read")
 
 
 class StepLowering:
@@ -65,15 +51,22 @@ class StepLowering:
         self._source = source
         self._names = names
         self._limit = limit
-        self._found = found
-        self.needs: list[Need] = []
+        self._ones_of = 0
+        #: Complaints, those of deeds and triggers among them.
+        self.found = found
+        self.deeds = DeedLowering(source, names, found)
         #: Needs of waits for a register: somebody must read while they wait.
         self.watched_registers: list[Need] = []
         #: Whether any step reads registers.
         self.reads_registers = False
 
+    @property
+    def needs(self) -> list[Need]:
+        """What the steps need of a backend."""
+        return self.deeds.needs
+
     def _complain(self, code: str, message: str, place: Place, hint: str = "") -> None:
-        self._found.append(self._source.complain(code, message, place, hint))
+        self.found.append(self._source.complain(code, message, place, hint))
 
     def steps(self, location: Location, place: Place) -> Serial:
         """Lower the list of steps at `location`."""
@@ -81,7 +74,7 @@ class StepLowering:
         if not isinstance(items, list):
             # The model of the document, or of the verb, has complained about it.
             return Serial(place, ())
-        if sum(part == "do" or part in document.VERBS for part in location) > DEPTH_MAX:
+        if sum(part in _NESTING for part in location) > DEPTH_MAX:
             self._complain("SCN015", f"want steps nested {DEPTH_MAX} deep at most", place)
             return Serial(place, ())
         lowered = [self._step(items[number], [*location, number]) for number in range(len(items))]
@@ -92,23 +85,23 @@ class StepLowering:
             message = "want a step led by its verb, such as 'scan: {}'"
             self._complain("SCN022", message, self._source.value(location))
             return None
-        verbs = [key for key in item if key in document.VERBS]
-        if len(verbs) > 1:
-            message = f"a step has one verb, here '{verbs[0]}' and '{verbs[1]}'"
-            self._complain("SCN022", message, self._source.key([*location, verbs[1]]))
+        leads = [key for key in item if key in verbs.VERBS]
+        if len(leads) > 1:
+            message = f"a step has one verb, here '{leads[0]}' and '{leads[1]}'"
+            self._complain("SCN022", message, self._source.key([*location, leads[1]]))
             return None
-        if not verbs:
-            key = next((key for key in item if key not in _COMPANIONS), next(iter(item)))
+        if not leads:
+            key = next((key for key in item if key not in verbs.COMPANIONS), next(iter(item)))
             place = self._source.key([*location, key])
             self._complain(
-                "SCN021", f"unknown step '{key}'", place, did_you_mean(str(key), document.VERBS)
+                "SCN021", f"unknown step '{key}'", place, did_you_mean(str(key), verbs.VERBS)
             )
             return None
-        verb = verbs[0]
+        verb = leads[0]
         place = self._source.key([*location, verb])
-        if verb in _NEEDS:
-            self.needs.append(Need(_NEEDS[verb], f"'{verb}'", place))
-        content = document.validate(document.VERBS[verb], self._source, location, self._found)
+        content = validation.validate(verbs.VERBS[verb], self._source, location, self.found)
+        self.deeds.need(verb, content, place)
+        self.reads_registers |= verb in READING
         if content is None:
             self._look_inside(item, verb, location, place)
             return None
@@ -123,88 +116,53 @@ class StepLowering:
                 self.steps([*location, key], place)
         waited = item.get("wait_until")
         if isinstance(waited, Mapping):
-            for path, value in waited.items():
-                self._fitted(str(path), plain(value), [*location, "wait_until", path])
-        self.reads_registers |= verb in ("poll", "start")
+            self.wanted(waited, [*location, "wait_until"])
 
-    def _lower(self, content: document.Strict, location: Location, place: Place) -> Step | None:
+    def _lower(self, content: Strict, location: Location, place: Place) -> Step | None:
         match content:
-            case document.SerialStep():
+            case verbs.SerialStep():
                 return self.steps([*location, "serial"], place)
-            case document.ParallelStep():
+            case verbs.ParallelStep():
                 return Parallel(place, self.steps([*location, "parallel"], place).steps)
-            case document.EveryStep(every=period, times=times):
+            case verbs.EveryStep(every=period, times=times):
                 self._positive(period, [*location, "every"])
                 return Every(place, period, self.steps([*location, "do"], place), times)
-            case document.RepeatStep(repeat=times):
+            case verbs.RepeatStep(repeat=times):
                 return Repeat(place, times, self.steps([*location, "do"], place))
-            case document.WaitStep(wait=ns):
+            case verbs.WaitStep(wait=ns):
                 self._within_limit(ns, [*location, "wait"])
                 return Wait(place, ns)
-            case document.WaitUntilStep():
+            case verbs.WaitUntilStep():
                 return self._wait_until(content, location, place)
+            case verbs.OneOfStep():
+                number = self._ones_of
+                self._ones_of += 1
+                return OneOf(place, number, self.steps([*location, "one_of"], place).steps)
             case _:
-                return self._deed(content, location, place)
-
-    def _deed(self, content: document.Strict, location: Location, place: Place) -> Step | None:
-        """Lower a verb that does something to the world."""
-        match content:
-            case document.ScanStep():
-                return Scan(place)
-            case document.ReadoutStep():
-                return Readout(place)
-            case document.AllocateStep():
-                return Allocate(place)
-            case document.PollStep(poll=poll):
-                self.reads_registers = True
-                return Poll(place, self._registers(poll, [*location, "poll"]))
-            case document.PowerStep(power=power):
-                return self._power(power, location, place)
-            case document.StartStep(start=name):
-                self.reads_registers = True
-                self._client(name.client, [*location, "start", "client"])
-                return Start(place, name.client)
-            case document.StopStep(stop=name):
-                self._client(name.client, [*location, "stop", "client"])
-                return Stop(place, name.client)
-            case _:
-                raise AssertionError(f"no lowering for {type(content).__name__}")
-
-    def _registers(self, poll: document.PollModel, location: Location) -> Registers | None:
-        if (poll.start is None) != (poll.count is None):
-            message = "want both 'from' and 'count', or neither"
-            self._complain("SCN012", message, self._source.key(location))
-        if poll.start is None or poll.count is None:
-            return None
-        return Registers(poll.start, poll.count)
-
-    def _power(self, power: document.MeterPower, location: Location, place: Place) -> Power | None:
-        if power.meter not in self._names.meters:
-            if self._names.known:
-                where = self._source.value([*location, "power", "meter"])
-                hint = did_you_mean(power.meter, self._names.meters)
-                self._complain("SCN025", f"unknown meter '{power.meter}'", where, hint)
-            return None
-        return Power(place, power.meter, power.to == "on")
-
-    def _client(self, name: str, location: Location) -> None:
-        if name not in self._names.clients and self._names.known:
-            hint = did_you_mean(name, self._names.clients)
-            self._complain("SCN024", f"unknown client '{name}'", self._source.value(location), hint)
+                return self.deeds.lower(content, location, place)
 
     # --- Waiting ------------------------------------------------------------------------------
 
     def _wait_until(
-        self, content: document.WaitUntilStep, location: Location, place: Place
+        self, content: verbs.WaitUntilStep, location: Location, place: Place
     ) -> WaitUntil:
         self._within_limit(content.within, [*location, "within"])
-        wanted = []
-        for path, value in content.wait_until.items():
-            where = [*location, "wait_until", path]
-            fitted = self._fitted(path, value, where)
+        wanted = self.wanted(content.wait_until, [*location, "wait_until"])
+        events = {path for path, _ in wanted if self._is_event(path)}
+        return WaitUntil(place, wanted, content.within, frozenset(events))
+
+    def _is_event(self, path: str) -> bool:
+        row = vocabulary.find(path, self._names.clients)
+        return row is not None and row.kind is vocabulary.Kind.EVENT
+
+    def wanted(self, values: Mapping[Any, Any], location: Location) -> tuple[tuple[str, Any], ...]:
+        """Return paths with the values that they are to have; mistakes are left out, and told."""
+        found = []
+        for path, value in values.items():
+            fitted = self._fitted(str(path), plain(value), [*location, path])
             if fitted is not None:
-                wanted.append((path, fitted))
-        return WaitUntil(place, tuple(wanted), content.within)
+                found.append((str(path), fitted))
+        return tuple(found)
 
     def _fitted(self, path: str, value: Any, where: Location) -> Any:
         """Return a value as the signal has it; None, and a complaint, where it never has it."""
@@ -214,6 +172,8 @@ class StepLowering:
             self._complain("SCN037", "a wait names one meter, not a group", key)
             return None
         at_path, at_value = Span(0, 1), Span(1, 1)
+        if self._is_event(path):
+            return self._event_value(path, value, key)
         constant = _constant(value, at_value)
         instances, findings = resolve(
             Compare(Span(0, 2), "==", Path(at_path, path), constant), self._names
@@ -228,6 +188,14 @@ class StepLowering:
         assert isinstance(formula, Compare), "a comparison stays one"
         assert isinstance(formula.right, Constant), "a constant stays one"
         return formula.right.value
+
+    def _event_value(self, path: str, value: Any, key: Place) -> Any:
+        """Return the value that an event is to have; that of an event can be anything."""
+        count = Compare(Span(0, 2), ">=", Count(Span(0, 2), Path(Span(0, 1), path), None), _ZERO)
+        for finding in resolve(count, self._names)[1]:
+            self._complain(finding.code, finding.message, key, finding.hint)
+        self._note_need(path, key)
+        return value
 
     def _note_need(self, path: str, place: Place) -> None:
         row = vocabulary.find(path, self._names.clients)
@@ -247,6 +215,9 @@ class StepLowering:
         if ns == 0:
             message = "want a duration longer than 0 s"
             self._complain("SCN015", message, self._source.value(location))
+
+
+_ZERO: Final = Constant(Span(1, 1), LiteralKind.NUMBER, 0)
 
 
 def _constant(value: Any, span: Span) -> Constant:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic.json_schema import models_json_schema
 
 from scenarios.language import document
+from scenarios.language.verbs import VERBS
 from simulators import population
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ _TEMPLATE: Final = "#/$defs/{model}"
 def schema() -> dict[str, Any]:
     """Return the schema (JSON Schema 2020-12) of ``*.scn.yaml``."""
     judged = (document.PropertyModel, document.LayoutModel, document.RegistersModel)
-    models: list[type[BaseModel]] = [document.Document, *document.VERBS.values(), *judged]
+    models: list[type[BaseModel]] = [document.Document, *VERBS.values(), *judged]
     _, generated = models_json_schema(
         [(model, "validation") for model in models],
         ref_template=_TEMPLATE,
     )
     definitions: dict[str, Any] = generated["$defs"]
-    steps = [{"$ref": _TEMPLATE.format(model=m.__name__)} for m in document.VERBS.values()]
+    steps = [{"$ref": _TEMPLATE.format(model=m.__name__)} for m in VERBS.values()]
     definitions["Step"] = {"anyOf": steps}
     whole = definitions.pop("Document")
     properties = whole["properties"]

@@ -31,9 +31,15 @@ class Capability(Enum):
     """What a backend may or may not be able to do."""
 
     GATEWAY_COMMANDS = "gateway.commands"
+    GATEWAY_FILES = "gateway.files"
+    GATEWAY_POWER = "gateway.power"
+    GATEWAY_HANG = "gateway.hang"
     GATEWAY_EVENTS = "gateway.events"
     BUS_OBSERVATIONS = "bus.observations"
     METER_POWER = "meter.power"
+    METER_FAULTS = "meter.faults"
+    METER_VALUES = "meter.values"
+    LINE_FAULTS = "line.faults"
     MODBUS = "modbus"
     CLOCK = "clock"
 
@@ -65,12 +71,15 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     Signal("gateway.state",   Kind.SYMBOL, _EVENTS, "what the gateway is doing", _STATES),
     Signal("gateway.scan",    Kind.SYMBOL, _EVENTS, "the search of the bus", _PROGRESS),
     Signal("gateway.readout", Kind.SYMBOL, _EVENTS, "the read-out pass", _PROGRESS),
+    Signal("gateway.powered", Kind.BOOLEAN, Capability.GATEWAY_POWER, "whether it has power"),
     Signal("gateway.led.act", Kind.SYMBOL, _EVENTS, "colour of ACT", ("off", "green")),
     Signal("gateway.led.st",  Kind.SYMBOL, _EVENTS, "colour of ST",
            ("off", "green", "orange", "orange_flashing", "red")),
     Signal("gateway.meters.count",   Kind.NUMBER, _EVENTS, "meters in the gateway's list"),
     Signal("gateway.meters.numbers", Kind.LIST,   _EVENTS,
            "identification numbers in the gateway's list, sorted"),
+    Signal("gateway.found",      Kind.EVENT, _EVENTS, "a meter was found in a scan; field serial"),
+    Signal("gateway.complaints", Kind.EVENT, _EVENTS, "a file has mistakes; fields file, text"),
     Signal("gateway.registers.serial_number",    Kind.NUMBER, _MODBUS, "registers 0-1"),
     Signal("gateway.registers.protocol_version", Kind.NUMBER, _MODBUS, "register 2"),
     Signal("gateway.registers.software_version", Kind.NUMBER, _MODBUS, "register 3"),
@@ -81,10 +90,17 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     Signal("bus.frames",     Kind.EVENT, _BUS, "a frame has passed; fields direction, meter"),
     Signal("bus.collisions", Kind.EVENT, _BUS, "meters talked at the same time; field meters"),
     Signal("bus.selections", Kind.EVENT, _BUS, "meters were selected by a mask; field count"),
+    Signal("bus.current",    Kind.NUMBER, _BUS, "mA that the meters draw in mark"),
+    Signal("bus.overload",   Kind.BOOLEAN, _BUS, "whether the supply is off because of overload"),
     Signal("meter(ID).powered",   Kind.BOOLEAN, _POWER, "whether the meter has power"),
     Signal("meter(ID).answering", Kind.BOOLEAN, _BUS, "whether the meter answers requests"),
     Signal("meter(ID).reads",     Kind.EVENT, _EVENTS,
            "the gateway has tried to read the meter; the value is its flags"),
+    Signal("meter(ID).requests",  Kind.EVENT, _BUS,
+           "a telegram of the meter was asked for; the value is its number, from 1"),
+    Signal("meter(ID).flags",     Kind.NUMBER, _EVENTS, "its flags, as the gateway says"),
+    Signal("meter(ID).torn(CLIENT)", Kind.BOOLEAN, _MODBUS,
+           "whether what a client read of the meter was never sent; write torn(CLIENT.reads, …)"),
     Signal("meter(ID).registers.address",       Kind.NUMBER, _MODBUS, "the meter's first register"),
     Signal("meter(ID).registers.serial_number", Kind.NUMBER, _MODBUS, "registers +0-1"),
     Signal("meter(ID).registers.manufacturer",  Kind.TEXT,   _MODBUS, "register +2, three letters"),
@@ -101,13 +117,28 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     Signal("CLIENT.reads",   Kind.NUMBER,   _MODBUS, "complete reads of a client"),
     Signal("CLIENT.errors",  Kind.NUMBER,   _MODBUS, "requests of a client that went wrong"),
     Signal("CLIENT.latency", Kind.DURATION, _MODBUS, "how long a client's last request took"),
+    Signal("CLIENT.connections", Kind.NUMBER, _MODBUS, "connections that a client has open"),
+    Signal("CLIENT.exception", Kind.NUMBER, _MODBUS, "code of its last exception, 0 for none"),
+    Signal("CLIENT.word(N)",   Kind.NUMBER, _MODBUS, "word N of the answer to `read`"),
+    Signal("CLIENT.object(N)", Kind.TEXT,   _MODBUS, "object N of the answer to `identify`"),
+    Signal("CLIENT.objects",   Kind.NUMBER, _MODBUS, "objects in the answer to `identify`"),
+    Signal("CLIENT.answer",    Kind.TEXT,   _MODBUS, "what `malformed` got back, in hexadecimal"),
+    Signal("CLIENT.hung_up",   Kind.BOOLEAN, _MODBUS, "whether the server hung up on `malformed`"),
+    Signal("fault(ID).fired",  Kind.EVENT,  _BUS, "a fault of the section `faults` has happened"),
 )
 # fmt: on
 
 #: What the gateway is taken to be doing before it first says so.
-INITIAL: Final = {"gateway.scan": "idle", "gateway.readout": "idle"}
+INITIAL: Final = {
+    "gateway.scan": "idle",
+    "gateway.readout": "idle",
+    "gateway.powered": True,
+    "bus.overload": False,
+}
 
 _NUMBERED: Final = re.compile(r"\((\d+)\)$")
+_TORN: Final = re.compile(r"\.torn\(([^()]+)\)$")
+_FAULT: Final = re.compile(r"^fault\([^()]+\)\.")
 _SELECTED: Final = re.compile(r"^meter\(([^()]+)\)\.")
 
 #: Values of one meter that a property may number; far beyond what any meter sends.
@@ -133,6 +164,10 @@ def with_meter(path: str, meter: str) -> str:
 def find(path: str, clients: frozenset[str] = frozenset()) -> Signal | None:
     """Return the row of a path, whatever meter, client or value number it names."""
     general = _SELECTED.sub("meter(ID).", path)
+    general = _FAULT.sub("fault(ID).", general)
+    torn = _TORN.search(general)
+    if torn is not None:
+        return _rows()["meter(ID).torn(CLIENT)"] if torn[1] in clients else None
     number = _NUMBERED.search(general)
     if number is not None:
         if int(number[1]) > VALUES_MAX:

@@ -81,7 +81,23 @@ class IdentificationRequest:
         )
 
 
-Request = ReadRequest | IdentificationRequest
+@dataclass(frozen=True, slots=True)
+class OtherRequest:
+    """Any other function code with an address and a quantity behind it.
+
+    The gateway refuses them all (manual 5.1), so an answer that is no exception is `Malformed`.
+    """
+
+    function_code: int
+    starting_address: int
+    quantity: int
+
+    def to_bytes(self) -> bytes:
+        """Return the PDU."""
+        return _READ_REQUEST.pack(self.function_code, self.starting_address, self.quantity)
+
+
+Request = ReadRequest | IdentificationRequest | OtherRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +159,8 @@ def parse(request: Request, pdu: bytes) -> Answer:
         )
     if isinstance(request, ReadRequest):
         return _registers(request, pdu)
+    if isinstance(request, OtherRequest):
+        return Malformed(pdu, f"expected an exception, got {len(pdu)} bytes")
     return _identification(request, pdu)
 
 
