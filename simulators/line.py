@@ -7,13 +7,16 @@ here, it has its consequences: a slave that is talking misses a request, and sla
 once are heard as the AND of their bits.
 """
 
+# The heap and the clock of SimPy's environment are private names; a call goes into the heap as it
+# is, for an event with its callbacks and checks would cost several times as much.
+# ruff: noqa: SLF001
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from heapq import heappush
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-from simpy.events import Event, EventPriority
 
 from simulators import frames
 from simulators.characters import (
@@ -34,19 +37,19 @@ if TYPE_CHECKING:
 #: 33 bits of MBDOC48 p.26 are the idle time that begins a new telegram.
 PAUSE_BITS: Final = 33
 
-_NORMAL: Final = EventPriority(1)
-_LATE: Final = EventPriority(2)
+#: SimPy's priorities: ordinary events, and behind them the limits of their instant.
+_NORMAL: Final = 1
+_LATE: Final = 2
 
 
-class Call(Event):
-    """An entry of SimPy's heap that makes one call; lighter than a Timeout with a callback."""
+class Call:
+    """An entry of SimPy's heap that makes one call; nobody can wait for it."""
 
+    __slots__ = ("callbacks", "function")
     _ok = True
-    _value = None
 
     def __init__(self, function: Callable[[], None]) -> None:
-        # Deliberately without Event's own constructor: no waiter is ever added to a call.
-        self.callbacks = _FIRE
+        self.callbacks: Any = _FIRE
         self.function = function
 
     def fire(self) -> None:
@@ -60,7 +63,7 @@ _FIRE: Final[Any] = (Call.fire,)
 
 def now_ns(env: simpy.Environment) -> int:
     """Virtual time as the integer that it is; a float would mean that somebody cheated."""
-    now = env.now
+    now = env._now
     assert isinstance(now, int), "time is an integer count of ns"
     return now
 
@@ -72,8 +75,10 @@ def call_at(
 
     A `late` call is the last thing of its instant: what happens at a limit is in time.
     """
-    priority = _LATE if late else _NORMAL
-    env.schedule(Call(function), priority, max(0, at_ns - now_ns(env)))
+    now = now_ns(env)
+    at = at_ns if at_ns > now else now
+    entry: Any = (at, _LATE if late else _NORMAL, next(env._eid), Call(function))
+    heappush(env._queue, entry)
 
 
 class Heard(NamedTuple):

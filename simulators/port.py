@@ -37,8 +37,8 @@ R = TypeVar("R")
 class SimulatedPort(Generic[R]):
     """A serial port of the master; `rt` is the runtime whose tasks call it.
 
-    `rt` gives ``now()``, ``event()`` and, as ``line_error``, the class of the error by which a
-    line fails. `line_format` has ``baudrate``, ``data_bits``, ``parity`` (whose ``value`` is
+    `rt` gives ``now()``, ``sleep_until()``, ``event()`` and, as ``line_error``, the class of the
+    error by which a line fails. `line_format` has ``baudrate``, ``data_bits``, ``parity`` (whose ``value`` is
     pyserial's letter) and ``stop_bits``. `received` makes the result from data, faults, first_ns
     and last_ns; `fault` makes the fault of a character from 1 (parity), 2 (framing) or 3.
     """
@@ -83,9 +83,8 @@ class SimulatedPort(Generic[R]):
         """Send `data`; returns the time (ns) at which its last stop bit has left."""
         self._check_open()
         end = self._bus.send("master", data, self._receiver.format)
-        sent = self._rt.event()
-        call_at(self._bus.env, end, sent.set, late=True)
-        await sent.wait()
+        # What slaves make of it was put into the heap before this, so it happens before.
+        await self._rt.sleep_until(end)
         return end
 
     async def receive(self, missing: Callable[[bytes], int], *, by: int, gap: int) -> R:
@@ -95,10 +94,11 @@ class SimulatedPort(Generic[R]):
             reading = self._receiver.plan(missing, by=by, gap=gap)
             if await self._undisturbed_until(reading.at_ns):
                 break
-        self._receiver.take(len(reading.data), self._rt.now())
+        data, faults = reading.data, reading.faults
+        self._receiver.take(len(data), self._rt.now())
         return self._received(
-            data=reading.data,
-            faults=tuple((index, self._fault(what)) for index, what in reading.faults),
+            data=data,
+            faults=tuple([(index, self._fault(what)) for index, what in faults]) if faults else (),
             first_ns=reading.first_ns,
             last_ns=reading.last_ns,
         )

@@ -56,11 +56,6 @@ class KernelTask(Protocol):
     TURN: Any
     callbacks: Any
 
-    @property
-    def done(self) -> bool:
-        """Whether the procedure has ended."""
-        ...
-
     def outcome(self) -> Any:
         """Return its result or raise what it raised."""
         ...
@@ -180,6 +175,7 @@ class SimEngine:
         self._next_id: Callable[[], int] = self._env._eid.__next__
         #: Cancelled timers that are still in the heap.
         self.dead = 0
+        self._is_over = False
 
     def now(self) -> int:
         """Time in ns."""
@@ -193,7 +189,8 @@ class SimEngine:
     def at(self, ns: int, function: Callable[[], None], *, late: bool = False) -> _Timer:
         """Let `function` be called at the time `ns`, or now if it has passed."""
         timer = _Timer(self, function)
-        at = max(ns, self._env._now)
+        now = self._env._now
+        at = ns if ns > now else now
         heappush(self._queue, (at, LATE if late else NORMAL, self._next_id(), timer))
         return timer
 
@@ -205,19 +202,24 @@ class SimEngine:
             heapify(self._queue)
             self.dead = 0
 
-    def run(self, task: KernelTask, kernel: Kernel) -> None:
-        """Work off the heap until `task` has ended.
+    def ended(self, _task: Any) -> None:
+        """The task for which the heap is worked off has ended."""
+        self._is_over = True
+
+    def run(self, kernel: Kernel) -> None:
+        """Work off the heap until a task has `ended`.
 
         SimPy's own loop would let cancelled timers move the clock, raise copies of failures and
         take an empty heap for the end, so the steps are made here.
         """
         env, queue = self._env, self._queue
         instant, events = -1, 0
-        while not task.done:
+        self._is_over = False
+        while not self._is_over:
             if not queue:
                 raise kernel.deadlock()
             at, _, _, event = heappop(queue)
-            if _is_dead(event):
+            if type(event) is _Timer and event.function is None:
                 self.dead -= 1
                 continue
             if at != instant:
@@ -275,6 +277,15 @@ class SimRuntime:
         self.line_error = line_error
         self._unix_time_at_start = unix_time_at_start
         self._trace: list[tuple[int, str, dict[str, Any]]] = []
+        # The methods that are called most are those of engine and kernel themselves.
+        #: Virtual time in ns.
+        self.now: Callable[[], int] = self._engine.now
+        #: Let a number of ns pass; 0 gives every ready task one turn.
+        self.sleep: Callable[[int], Coroutine[Any, Any, None]] = self._kernel.sleep
+        #: Wait for a point in time.
+        self.sleep_until: Callable[[int], Coroutine[Any, Any, None]] = self._kernel.sleep_until
+        #: Make a flag; SimPy processes and callbacks may set it as well.
+        self.event: Callable[[], Any] = self._kernel.event
         self._network = MemoryNetwork(self)
 
     # --- Running --------------------------------------------------------------------------------
@@ -285,9 +296,9 @@ class SimRuntime:
         Raises what `main`, a SimPy process or a callback raised, the very object, and `Deadlock`
         or `Livelock`. All tasks have been ended then.
         """
-        task = self._kernel.start(main(self), "main", _ended)
+        task = self._kernel.start(main(self), "main", self._engine.ended)
         try:
-            self._engine.run(task, self._kernel)
+            self._engine.run(self._kernel)
             return task.outcome()  # type: ignore[no-any-return]  # the result of main is a T
         finally:
             self._kernel.end()
@@ -326,21 +337,9 @@ class SimRuntime:
 
     # --- Time and tasks -------------------------------------------------------------------------
 
-    def now(self) -> int:
-        """Virtual time in ns."""
-        return self._engine.now()
-
     def unix_time(self) -> int:
         """Wall clock of the simulated host, whole seconds."""
         return self._unix_time_at_start + self.now() // NS_PER_S
-
-    async def sleep(self, ns: int) -> None:
-        """Let `ns` pass; 0 gives every ready task one turn."""
-        await self._kernel.sleep(ns)
-
-    async def sleep_until(self, at: int) -> None:
-        """Wait for the point in time `at`."""
-        await self._kernel.sleep_until(at)
 
     def timeout(self, ns: int) -> AbstractContextManager[Any]:
         """Bound a block to `ns` from now."""
@@ -361,10 +360,6 @@ class SimRuntime:
     def nursery(self) -> AbstractAsyncContextManager[Any]:
         """Own the tasks spawned in a block."""
         return self._kernel.nursery()
-
-    def event(self) -> Any:
-        """Make a flag; SimPy processes and callbacks may set it as well."""
-        return self._kernel.event()
 
     def lock(self) -> Any:
         """Make a lock."""
@@ -470,10 +465,6 @@ class SimRuntime:
     def storage(self) -> MemoryStorage:
         """The device's files."""
         return self._storage
-
-
-def _ended(_task: Any) -> None:
-    """`SimRuntime.run` sees the end of main by itself."""
 
 
 def _raise_failure(task: Any) -> None:

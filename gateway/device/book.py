@@ -7,6 +7,7 @@ order of the list is the order of finding, new meters append, nothing is ever mo
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 #: A point in time that never comes: an inactive meter is never due (`C-53`).
 NEVER_NS: Final = 1 << 62
+#: Secondary addresses that are remembered: those of a full list, again and again.
+ADDRESSES_REMEMBERED_MAX: Final = 1024
 #: Bits of the manufacturer field that three letters stand for; bit 15 is none of them.
 LETTER_BITS: Final = 0x7FFF
 _SIZED_FORMS: Final = {Form.INTEGER: "INT", Form.BCD: "BCD", Form.REAL: "REAL"}
@@ -87,12 +90,7 @@ class ListedMeter:
     def address(self) -> SecondaryAddress:
         """The secondary address; parts that the list does not know are wild (`C-66`)."""
         entry = self.entry
-        return SecondaryAddress(
-            entry.serial,
-            0xFFFF if entry.manufacturer is None else manufacturer_code(entry.manufacturer),
-            0xFF if entry.version is None else entry.version,
-            0xFF if entry.medium is None else entry.medium,
-        )
+        return _address(entry.serial, entry.manufacturer, entry.version, entry.medium)
 
     @property
     def is_vague(self) -> bool:
@@ -296,9 +294,7 @@ class MeterBook:
         if meter.published is not None:
             same = reading.values is before.values
             values = meter.published.values if same else _published_values(meter)
-            meter.published = replace(
-                meter.published, time=reading.time, flags=reading.flags, values=values
-            )
+            meter.published = meter.published.with_reading(reading.time, reading.flags, values)
 
     # --- Registers ----------------------------------------------------------------------------
 
@@ -356,6 +352,18 @@ class MeterBook:
                 entry = meter.published = _publish(meter)
             entries.append(entry)
         return entries
+
+
+@lru_cache(maxsize=ADDRESSES_REMEMBERED_MAX)
+def _address(
+    serial: str, manufacturer: str | None, version: int | None, medium: int | None
+) -> SecondaryAddress:
+    return SecondaryAddress(
+        serial,
+        0xFFFF if manufacturer is None else manufacturer_code(manufacturer),
+        0xFF if version is None else version,
+        0xFF if medium is None else medium,
+    )
 
 
 def _is_listed_as(found: Found, meter: ListedMeter) -> bool:

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, unique
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.mbus import frames
 from gateway.mbus.errors import FrameError
@@ -90,8 +91,7 @@ class AnswerKind(Enum):
     BROKEN = "broken"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One answer: `frame` for FRAME, `reason` for BROKEN, the bytes in any case.
 
     `verified` is True when parity and framing of every character were right, False when one was
@@ -107,9 +107,12 @@ class Answer:
 
 
 #: What ends the tries of a request, by what the caller is after.
-_AN_ACK: Final = frozenset({AnswerKind.ACK})
-_A_FRAME: Final = frozenset({AnswerKind.FRAME})
-_ANYTHING: Final = frozenset(AnswerKind) - {AnswerKind.SILENCE}
+_AN_ACK: Final = (AnswerKind.ACK,)
+_A_FRAME: Final = (AnswerKind.FRAME,)
+_ANYTHING: Final = (AnswerKind.ACK, AnswerKind.FRAME, AnswerKind.BROKEN)
+
+#: Telegrams whose characters are remembered: a bus of 250 meters is selected again and again.
+TELEGRAMS_REMEMBERED_MAX: Final = 1024
 
 
 class Link:
@@ -144,7 +147,7 @@ class Link:
 
     async def reset_all(self) -> None:
         """SND_NKE to the broadcast address: nobody answers, so only the idle time follows."""
-        frame = frames.snd_nke(ADDRESS_BROADCAST).to_bytes()
+        frame = _snd_nke(ADDRESS_BROADCAST)
         end = await self._send(frame)
         echo_ns = max(self.settings.transport_delay_ns, self._echo_late_ns) if self.echoes else 0
         heard, _ = await self._one_telegram(end + self.idle_ns + echo_ns)
@@ -159,7 +162,7 @@ class Link:
         Waits MBUS_TIMEOUT for a meter's own address, the answer window for 253 (worked
         examples 10).
         """
-        answer = await self._exchange(frames.snd_nke(a_field).to_bytes(), self._optional(a_field))
+        answer = await self._exchange(_snd_nke(a_field), self._optional(a_field))
         self._reset_fcb(a_field)
         return answer
 
@@ -192,7 +195,7 @@ class Link:
     ) -> Answer:
         """REQ_UD2: the FCB stays the same over the tries; `took` toggles it after a good answer."""
         fcb = self._request_fcb.get(a_field, True)
-        frame = frames.req_ud2(a_field, fcb=fcb).to_bytes()
+        frame = _req_ud2(a_field, fcb)
         return await self._repeat(lambda _: frame, self._tries(tries), first_byte_ns, _A_FRAME)
 
     def took(self, a_field: int) -> None:
@@ -244,14 +247,14 @@ class Link:
         mask: SecondaryMask,
         tries: int | None,
         first_byte_ns: int | None,
-        wanted: frozenset[AnswerKind],
+        wanted: tuple[AnswerKind, ...],
     ) -> Answer:
         count = self._tries(tries)
 
         def telegram(number: int) -> bytes:
             last_of_several = number == count > 1
             c_field = C_SELECT_LAST_TRY if last_of_several else C_SELECT
-            return frames.select(mask, c_field=c_field).to_bytes()
+            return _selection(mask, c_field)
 
         answer = await self._repeat(telegram, count, first_byte_ns, wanted)
         self._reset_fcb(ADDRESS_SELECTED)
@@ -262,7 +265,7 @@ class Link:
         telegram: Callable[[int], bytes],
         tries: int,
         first_byte_ns: int | None,
-        wanted: frozenset[AnswerKind],
+        wanted: tuple[AnswerKind, ...],
     ) -> Answer:
         """Send ``telegram(1)``, ``telegram(2)`` ... until an answer is `wanted`."""
         for number in range(1, tries + 1):
@@ -394,6 +397,21 @@ class Link:
         if heard.faults is None or heard.first_ns is None:
             return False
         return heard.first_ns - self._line.format.characters_ns(1) < end
+
+
+@lru_cache(maxsize=TELEGRAMS_REMEMBERED_MAX)
+def _snd_nke(a_field: int) -> bytes:
+    return frames.snd_nke(a_field).to_bytes()
+
+
+@lru_cache(maxsize=TELEGRAMS_REMEMBERED_MAX)
+def _req_ud2(a_field: int, fcb: bool) -> bytes:
+    return frames.req_ud2(a_field, fcb=fcb).to_bytes()
+
+
+@lru_cache(maxsize=TELEGRAMS_REMEMBERED_MAX)
+def _selection(mask: SecondaryMask, c_field: int) -> bytes:
+    return frames.select(mask, c_field=c_field).to_bytes()
 
 
 def _joined(first: Received, rest: Received) -> Received:

@@ -63,14 +63,33 @@ def link_settings(
 
 def readout_plan(configuration: Configuration) -> ReadoutPlan:
     """Resets and requests of every read-out (`CFG-14`, `CFG-15`, `C-18`, `C-19`)."""
-    disabled = bool(configuration.mbus_resetdisable)
+    return _readout_plan(
+        ResetMode.NONE.value if configuration.mbus_resetdisable else configuration.mbus_resetmode,
+        configuration.mbus_requestmode,
+        bool(configuration.muc_use_freeze),
+        configuration.mbus_freezestorageum,
+        bool(configuration.mbus_wakeupenable),
+        configuration.mbus_maxmultipage,
+    )
+
+
+@lru_cache(maxsize=4)
+def _readout_plan(
+    reset_mode: int,
+    request_mode: int,
+    freeze_first: bool,
+    freeze_storage_number: int,
+    wakeup: bool,
+    multipage_max: int,
+) -> ReadoutPlan:
+    """One object for one plan: it is asked for with every meter that is read."""
     return ReadoutPlan(
-        reset_mode=ResetMode.NONE if disabled else ResetMode(configuration.mbus_resetmode),
-        request_mode=RequestMode(configuration.mbus_requestmode),
-        freeze_first=bool(configuration.muc_use_freeze),
-        freeze_storage_number=configuration.mbus_freezestorageum,
-        wakeup=bool(configuration.mbus_wakeupenable),
-        multipage_max=configuration.mbus_maxmultipage,
+        reset_mode=ResetMode(reset_mode),
+        request_mode=RequestMode(request_mode),
+        freeze_first=freeze_first,
+        freeze_storage_number=freeze_storage_number,
+        wakeup=wakeup,
+        multipage_max=multipage_max,
     )
 
 

@@ -7,6 +7,7 @@ says why it stopped. What they mean for flags and registers is `gateway.device.r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from gateway.device.link import ADDRESS_SELECTED, Answer, AnswerKind
@@ -33,6 +34,9 @@ SELECT_ANY_SERIAL: Final = 1
 SELECT_ANY_MANUFACTURER: Final = 2
 SELECT_ANY_VERSION: Final = 4
 SELECT_ANY_MEDIUM: Final = 8
+
+#: Masks that are remembered: those of a full bus, again and again.
+MASKS_REMEMBERED_MAX: Final = 1024
 
 #: Answers that are a meter's data: variable or fixed structure (MBDOC48 p.31).
 DATA_CI_FIELDS: Final = frozenset({0x72, 0x73, 0x76, 0x77, 0x78, 0x7A})
@@ -84,6 +88,7 @@ class Readout:
     failure: str
 
 
+@lru_cache(maxsize=MASKS_REMEMBERED_MAX)
 def selection_mask(address: SecondaryAddress, select_mask: int) -> SecondaryMask:
     """The mask that selects `address`, with the parts of MBUS_SELECTMASK wild (`SCAN-07`)."""
     return SecondaryMask(

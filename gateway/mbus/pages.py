@@ -52,6 +52,8 @@ class PageSequence:
     def _repeats(self, telegram: Telegram) -> bool:
         # The access number counts answers, so equal data were not made anew (MBDOC48 p.34). The C
         # field stays out of it: ACD may come and go between two sendings of one telegram.
+        if not self.pages:
+            return False
         data = _user_data(telegram)
         return data is not None and any(_user_data(page) == data for page in self.pages)
 

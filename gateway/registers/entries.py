@@ -63,3 +63,18 @@ class MeterEntry:
     values: tuple[ValueEntry, ...] = ()
     slave_address: int = 0
     active: bool = True
+
+    def with_reading(self, time: int, flags: int, values: tuple[ValueEntry, ...]) -> MeterEntry:
+        """The same meter after another read-out."""
+        return MeterEntry(
+            self.register,
+            self.serial,
+            self.manufacturer,
+            self.version,
+            self.medium,
+            time,
+            flags,
+            values,
+            self.slave_address,
+            self.active,
+        )

@@ -199,7 +199,13 @@ class Kernel:
 
     async def sleep_until(self, at: int) -> None:
         """Wait for the point in time `at`; one turn if it has passed."""
-        await self.sleep(at - self.now())
+        task = self.about_to_wait()
+        if at > self.now():
+            task.timer = self.at(at, task.slept)
+            await park(task, SLEEPING)
+        else:
+            self.soon(task)
+            await give_turn()
 
     def timeout(self, ns: int) -> Scope:
         """Bound a block to `ns` from now."""

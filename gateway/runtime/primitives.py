@@ -40,6 +40,13 @@ class _Waiters:
         self._tasks[task] = None
         return await park(task, self)
 
+    def wake_all(self) -> None:
+        """Let all go on, in the order in which they came."""
+        if self._tasks:
+            tasks, self._tasks = self._tasks, {}
+            for task in tasks:
+                task.wake()
+
     def wake_first(self, value: Any = None) -> Task[Any]:
         """Hand `value` to the longest waiter."""
         task = next(iter(self._tasks))
@@ -71,8 +78,7 @@ class Event:
     def set(self) -> None:
         """Raise the flag; tasks that wait now go on even if it is lowered before their turn."""
         self._set = True
-        while self._waiters:
-            self._waiters.wake_first()
+        self._waiters.wake_all()
 
     def clear(self) -> None:
         """Lower the flag; tasks that were woken stay woken."""
