@@ -212,7 +212,7 @@ class Application:
             body = b"".join([record.encode(moment.of(record)) for record in sent.records])
         else:
             ns = moment.value_ns
-            body = b"".join([record.encode(ns) for record in sent.records])
+            body = b"".join([record.fixed or record.encode(ns) for record in sent.records])
         if more and self._behaviour.more != "none":
             return body + MORE_RECORDS_FOLLOW
         if self._behaviour.more == "dfc" and number:

@@ -8,6 +8,7 @@ that a mistake in one cannot hide in the other. A meter has no use for errors wi
 from __future__ import annotations
 
 from enum import IntEnum, unique
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 SHORT_START: Final = 0x10
@@ -20,6 +21,8 @@ ACK: Final = b"\xe5"
 SHORT_LENGTH: Final = 5
 #: Two start characters, two L fields, checksum and stop around the L characters of a long frame.
 LONG_OVERHEAD: Final = 6
+#: Frames of masters that are remembered: they say the same things again and again.
+REQUESTS_REMEMBERED_MAX: Final = 4096
 #: C, A and CI field: the L field of a control frame (MBDOC48 p.23).
 L_FIELD_MIN: Final = 3
 FRAME_LENGTH_MAX: Final = 0xFF + LONG_OVERHEAD
@@ -139,6 +142,7 @@ def frame_length(data: bytes) -> int | None:
     return data[1] + LONG_OVERHEAD
 
 
+@lru_cache(maxsize=REQUESTS_REMEMBERED_MAX)
 def parse(frame: bytes) -> Request | None:
     """Take one complete frame apart; None if any check of the link layer fails (MBDOC48 p.26).
 

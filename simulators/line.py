@@ -199,6 +199,8 @@ class Bus:
         self._pause_ns = 0
         self._listeners: list[tuple[Listener, Callable[[], None]]] = []
         self._talking: list[Transmission] = []
+        # No slave has anything to say after this.
+        self._silent_from = 0
         # A request that began during an answer ends before this has passed since the answer.
         self._memory = frames.FRAME_LENGTH_MAX * self.format.character_ticks
         self._free = 0
@@ -302,6 +304,7 @@ class Bus:
             self._talking = [item for item in self._talking if item.end > oldest]
         self._talking.extend(transmissions)
         for transmission in transmissions:
+            self._silent_from = max(self._silent_from, transmission.end)
             self.noise.disturb(transmission)
         self._tell(transmissions)
 
@@ -311,6 +314,8 @@ class Bus:
 
     def talking(self, since: int, until: int) -> set[str]:
         """The slaves that talk at some moment between two times (ticks)."""
+        if since >= self._silent_from:
+            return set()
         return {item.sender for item in self._talking if item.start < until and item.end > since}
 
     def underway(self) -> list[Transmission]:

@@ -267,7 +267,7 @@ class CompiledRecord:
     shows at time 0. ValueError where the value does not suit the coding.
     """
 
-    __slots__ = ("_coding", "_value", "characters", "head", "index", "is_clock", "record")
+    __slots__ = ("_coding", "_value", "characters", "fixed", "head", "index", "is_clock", "record")
 
     def __init__(self, record: Record, index: int, key: str, epoch: datetime) -> None:
         self.record = record
@@ -279,13 +279,17 @@ class CompiledRecord:
         self.is_clock = record.value == values.CLOCK and record.coding in {"date_f", "date_g"}
         data = record.data or b""
         self.characters: Callable[[int], bytes] = lambda _ns: data
+        #: What `encode` gives at any time; None where that depends on the time.
+        self.fixed: bytes | None = self.head + data
         if record.coding is not None:
             self._coding = coding = CODINGS[record.coding]
             self._value = value = _function(record.coding, record.value, key, epoch)
             self.characters = lambda ns: coding.encode(value(ns))
+            self.fixed = None
             if isinstance(value, values.Fixed):
                 fixed = coding.encode(value(0))
                 self.characters = lambda _ns: fixed
+                self.fixed = self.head + fixed
 
     def change(self, spec: Any, at_ns: int, key: str, epoch: datetime) -> None:
         """Have another value from `at_ns` on; what was sent before stays what it was.
@@ -310,6 +314,7 @@ class CompiledRecord:
 
         self._value = value
         self.characters = lambda ns: coding.encode(value(ns))
+        self.fixed = None
         self.is_clock = False
 
     def encode(self, ns: int) -> bytes:

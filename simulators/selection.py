@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Characters of a full selection: identification number, manufacturer, version, medium.
 MASK_LENGTH: Final = 8
+#: Masks whose meters are remembered.
+MASKS_REMEMBERED_MAX: Final = 4096
 _WILD_NIBBLE: Final = 0xF
 _WILD_BYTE: Final = 0xFF
 _IDENTIFICATION: Final = 4
@@ -69,6 +71,8 @@ class SelectionIndex:
     def __init__(self, identities: Sequence[Identity]) -> None:
         self.all = (1 << len(identities)) - 1
         self._sets: dict[tuple[int, int], int] = {}
+        # A bus is read by the same masks again and again.
+        self._found: dict[bytes, int] = {}
         for number, identity in enumerate(identities):
             # A number with a digit F cannot be told from a wildcard, so no mask fixes it there.
             for key in _keys(identity):
@@ -76,9 +80,15 @@ class SelectionIndex:
 
     def select(self, mask: bytes) -> int:
         """The meters that `mask`, eight characters, means."""
+        known = self._found.get(mask)
+        if known is not None:
+            return known
         found = self.all
         for key in places(mask):
             found &= self._sets.get(key, 0)
+        if len(self._found) >= MASKS_REMEMBERED_MAX:
+            self._found.clear()
+        self._found[mask] = found
         return found
 
 
@@ -145,9 +155,10 @@ class Selector:
         matched = self._index.select(mask) & mine
         if short and mask[-1] == 0:
             matched |= self._index.select(mask[:-1] + bytes((_WILD_BYTE,))) & mine & short
-        if is_full(mask):
-            return matched & ~self._ghosts
-        return matched & ~self._rule("full mask")
+        full_only = self._rule("full mask")
+        if not matched & (self._ghosts | full_only):
+            return matched
+        return matched & ~(self._ghosts if is_full(mask) else full_only)
 
     def _enhanced_only(self, data: bytes, matched: int, now_ns: int) -> int:
         """Those of `matched` that know enhanced selection and have every record (MBDOC48 p.69)."""

@@ -40,6 +40,9 @@ MASKS_REMEMBERED_MAX: Final = 1024
 
 #: Answers that are a meter's data: variable or fixed structure (MBDOC48 p.31).
 DATA_CI_FIELDS: Final = frozenset({0x72, 0x73, 0x76, 0x77, 0x78, 0x7A})
+#: CI 72, and where the secondary address stands behind it (MBDOC48 p.37).
+_CI_LONG_HEADER: Final = 0x72
+_ADDRESS: Final = slice(7, 15)
 #: RSP_UD with any combination of ACD and DFC (MBDOC48 p.23).
 RSP_UD_C_FIELDS: Final = frozenset({0x08, 0x18, 0x28, 0x38})
 
@@ -130,15 +133,23 @@ def judge_data(answer: Answer, target: Target) -> tuple[Telegram | None, str]:
     if target.addressing is Addressing.PRIMARY and frame.a_field != target.primary_address:
         return None, f"answer carries address {frame.a_field}, not {target.primary_address}"
     decoded = telegram.decode(answer.data)
-    if target.mask is not None and not _lies_under(decoded, target.mask):
+    if target.mask is not None and not _lies_under(decoded, answer.data, target.mask):
         return None, "the header names another meter"
     return decoded, ""
 
 
-def _lies_under(decoded: Telegram, mask: SecondaryMask) -> bool:
+def _lies_under(decoded: Telegram, wire: bytes, mask: SecondaryMask) -> bool:
+    if wire[_ADDRESS] == _characters(mask) and decoded.error is None and wire[6] == _CI_LONG_HEADER:
+        # As nearly always: the very characters that were selected.
+        return True
     address = decoded.header.address if decoded.header is not None else None
     # A short header names nobody; then only the selection says who answered.
     return address is None or mask.contains(address)
+
+
+@lru_cache(maxsize=MASKS_REMEMBERED_MAX)
+def _characters(mask: SecondaryMask) -> bytes:
+    return mask.to_bytes()
 
 
 async def read_meter(link: Link, plan: ReadoutPlan, target: Target) -> Readout:

@@ -149,9 +149,13 @@ def _changed(meters: tuple[MeterEntry, ...], previous: RegisterImage) -> list[in
         return None
     pairs = enumerate(zip(meters, previous.meters, strict=True))
     changed = [number for number, (meter, known) in pairs if meter is not known]
-    shapes = previous.plan.shapes
-    if any(_shape(meters[number]) != shapes[number] for number in changed):
-        return None
+    shapes, before = previous.plan.shapes, previous.meters
+    for number in changed:
+        meter, known = meters[number], before[number]
+        same_values = meter.values is known.values
+        same_place = (meter.register, meter.slave_address, meter.active) == shapes[number][:3]
+        if not (same_values and same_place) and _shape(meter) != shapes[number]:
+            return None
     return changed
 
 
