@@ -110,8 +110,8 @@ def _missing(data: bytes) -> int:
 
 @pytest.mark.parametrize("count", [1, 40, 250])
 def test_a_poll_costs_the_same_for_one_meter_and_for_250(count: int) -> None:
-    """Six events for each read-out, and a handful for the start."""
-    assert events_for(count, 300) - events_for(count, 100) == 6 * 200
+    """Five events for each read-out, and a handful for the start."""
+    assert events_for(count, 300) - events_for(count, 100) == 5 * 200
 
 
 def test_an_undisturbed_telegram_is_never_worked_out_in_bits() -> None:
