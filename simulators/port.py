@@ -39,8 +39,9 @@ class SimulatedPort(Generic[R]):
 
     `rt` gives ``now()``, ``sleep_until()``, ``event()`` and, as ``line_error``, the class of the
     error by which a line fails. `line_format` has ``baudrate``, ``data_bits``, ``parity`` (whose
-    ``value`` is pyserial's letter) and ``stop_bits``. `received` makes the result from data, faults, first_ns
-    and last_ns; `fault` makes the fault of a character from 1 (parity), 2 (framing) or 3.
+    ``value`` is pyserial's letter) and ``stop_bits``. `received` makes the result from data,
+    faults, first_ns and last_ns; `fault` makes the fault of a character from 1 (parity), 2
+    (framing) or 3.
     """
 
     def __init__(
