@@ -80,6 +80,10 @@ class Result:
             "verdict": self.verdict.value,
             "reason": self.judged.reason,
             "trace_sha256": self.trace_sha256,
+            "cases": [
+                {"id": case.id, "verdict": case.verdict.value, "reason": case.reason}
+                for case in self.judged.cases
+            ],
         }
 
 

@@ -18,7 +18,8 @@ from rich.progress import Progress
 from rich.text import Text
 
 from reports import html, junit
-from reports.verdict import Verdict, exit_code
+from reports.verdict import Verdict, exit_code, join
+from scenarios import proof as proving
 from scenarios import run as running
 from scenarios.backends import BACKENDS
 from scenarios.language import diagnostics
@@ -148,6 +149,25 @@ def check(
         mistakes = f"{len(wrong)} error{'s' if len(wrong) != 1 else ''}"
         typer.echo(f"{files_checked}: {mistakes if wrong else 'nothing to complain about'}")
     raise typer.Exit(EXIT_USAGE if wrong else 0)
+
+
+@app.command()
+def prove(
+    files: Files,
+    backend: Annotated[BackendName, typer.Option(help="Where they run.")] = BackendName.SIM,
+) -> None:
+    """Show that scenarios can fail: make the one change of NAME.fail.yaml, and see them FAIL."""
+    console = Console(highlight=False, soft_wrap=True)
+    proofs = proving.prove(_selected(files), BACKENDS[backend.value])
+    for proof in proofs:
+        line = Text(f"{proof.verdict.value:<13} {proof.scenario}")
+        line.stylize(_COLOURS[proof.verdict], 0, len(proof.verdict.value))
+        console.print(line)
+        for text in proof.reason.splitlines():
+            console.print(f"    {text}", markup=False)
+    able = sum(proof.verdict is Verdict.PASS for proof in proofs)
+    typer.echo(f"{able} of {len(proofs)} scenarios are shown able to fail")
+    raise typer.Exit(exit_code(join(proof.verdict for proof in proofs)))
 
 
 @app.command()

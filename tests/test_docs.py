@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from hil import bench
-from scenarios.language.compile import compile_path
+from scenarios import proof
+from scenarios.language.compile import compile_path, compile_text
 from simulators import population, profile
 
 ROOT = Path(__file__).parent.parent
@@ -112,8 +113,34 @@ def examples() -> list[tuple[str, str]]:
     return found
 
 
+#: The world in which the examples of some sections of a scenario stand.
+FRAGMENT_HEAD = """\
+scenario: fragment
+version: 1
+title: Sections of a scenario, from the documentation
+world:
+  meters:
+    - {id: water, profile: water-cold, identification_number: 20000002}
+    - {id: h, count: 2, profile: heat-basic, identification_number: "10000001 + i"}
+  clients:
+    - {id: watcher, every: 1 s}
+"""
+#: Sections with which such an example may begin.
+SECTIONS = ("faults", "do", "assume", "expect", "check")
+
+
 def load_example(path: Path, kind: str) -> None:
     """Read a file as what its first key says that it is; fails as its loader does."""
+    if kind in SECTIONS:
+        text = FRAGMENT_HEAD + path.read_text(encoding="utf-8")
+        if not re.search(r"^do:", text, re.MULTILINE):
+            text += "do: [{start: {client: watcher}}]\n"
+        complaints = compile_text(text).diagnostics
+        assert not complaints, complaints
+        return
+    if kind == "change":
+        proof.read(path)
+        return
     if kind == "population":
         population.load(str(path))
     elif kind == "profile":
