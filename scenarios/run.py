@@ -17,6 +17,7 @@ from reports.record import Case, Run, RunRecord, Trace
 from reports.verdict import Verdict, join
 from scenarios import requirements
 from scenarios.backends.base import BackendError
+from scenarios.commit import commit
 from scenarios.judging import Judged, judge_run, not_run
 from scenarios.language.compile import Compiled, compile_path, gaps
 from scenarios.language.diagnostics import Diagnostic, ScenarioError, errors
@@ -208,6 +209,8 @@ def to_document(results: Sequence[Result]) -> dict[str, Any]:
     verdict = verdict_of(results)
     return {
         "verdict": None if verdict is None else verdict.value,
+        "tool_version": tool_version(),
+        "commit": commit(),
         "scenarios": [result.to_document() for result in results],
     }
 
@@ -258,6 +261,7 @@ def _run(results: Sequence[Result], command: str) -> Run:
         title=title,
         command=command,
         tool_version=tool_version(),
+        commit=commit(),
         seed=", ".join(seeds) or "none",
         backend=", ".join(backends) or "none",
         virtual_duration_ns=sum(result.virtual_ns for result in results),

@@ -22,6 +22,7 @@ from reports.verdict import Verdict, exit_code, join
 from scenarios import proof as proving
 from scenarios import run as running
 from scenarios.backends import BACKENDS
+from scenarios.commit import commit
 from scenarios.language import diagnostics
 from scenarios.language.compile import compile_path, gaps
 from scenarios.language.diagnostics import ScenarioError
@@ -247,6 +248,8 @@ def _print_result(console: Console, result: Result) -> None:
             _print_case(console, result, case)
     if result.verdict > Verdict.PASS:
         console.print(f"    repeat: {result.repeat_command}", style="dim", markup=False)
+        if (known := commit()) is not None:
+            console.print(f"    commit: {known}", style="dim", markup=False)
 
 
 def _print_case(console: Console, result: Result, case: Case) -> None:

@@ -85,11 +85,17 @@ def test_a_result_says_what_ran_and_how_to_repeat_it() -> None:
         "verdict": "PASS",
         "reason": "",
         "trace_sha256": result.trace_sha256,
+        "cases": [
+            {"id": "do", "verdict": "PASS", "reason": ""},
+            {"id": "C1", "verdict": "PASS", "reason": ""},
+        ],
     }
+    assert {"tool_version", "commit"} <= set(document)
     assert result.repeat_command == (
         "meterbench scenario run small.scn.yaml --backend sim --seed 7"
     )
-    assert running.to_document([]) == {"verdict": None, "scenarios": []}
+    nothing = running.to_document([])
+    assert (nothing["verdict"], nothing["scenarios"]) == (None, [])
 
 
 def test_what_breaks_in_the_harness_is_an_error() -> None:
