@@ -107,7 +107,7 @@ class Appliance:
         device = self._device
 
         async def action() -> None:
-            await device.save(tabs)
+            await device.saving.save(tabs)
 
         await device.submit("save", action)
 
@@ -119,7 +119,7 @@ class Appliance:
 
     async def restore_list(self) -> None:
         """Bring back the meter list of before the last Save (`C-34`); raises OSError."""
-        await self._device.submit("restore", self._device.restore_list)
+        await self._device.submit("restore", self._device.saving.restore_list)
 
     def reboot(self) -> None:
         """Restart and initialise everything anew (`SVC-02`); `ready` waits for the new start."""
@@ -183,7 +183,7 @@ class Appliance:
         """Give registers to all entries, or to one meter (`C-67`); returns what did not fit."""
         device = self._device
         meter = None if handle is None else self._meter(handle)
-        return device.edits.allocate(device.edited_layout(), meter)
+        return device.edits.allocate(device.saving.edited_layout(), meter)
 
     def deallocate_registers(self, handle: int | None = None) -> None:
         """Take the registers of all entries, or of one meter, back (`C-67`)."""
@@ -203,11 +203,11 @@ class Appliance:
 
     def state(self) -> DeviceState:
         """What the device is doing."""
-        return self._device.state
+        return self._device.core.states.state
 
     def leds(self) -> Leds:
         """ACT and ST (`LED-01`, `LED-02`)."""
-        return self._device.leds
+        return self._device.core.states.leds
 
     def configuration(self) -> Configuration:
         """The settings in force."""
@@ -252,7 +252,7 @@ class Appliance:
 
     def restart_reasons(self) -> list[str]:
         """Files and keys that count from the next start on; empty = no restart needed (`C-51`)."""
-        return self._device.restart_reasons
+        return self._device.saving.restart_reasons
 
     def registers(self, unit_identifier: int, starting_address: int, quantity: int) -> bytes:
         """What a Modbus client would read now; raises `UnmappedAddress`, a LookupError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.device.device import BUS_RETRY_NS
+from gateway.device.bus import BUS_RETRY_NS
 from gateway.device.meter_list import Meter, load, save
 from gateway.runtime.port import NS_PER_S, LineError
 from tests.gateway.device.plant import LIST, Plant

@@ -1,0 +1,70 @@
+"""What one run of the device knows: settings, meter list, files, image, state.
+
+The jobs (a pass, a scan, a Save) are procedures of their own that share this. Nothing here takes
+time; whoever changes it does so between two waits, so others see all of a change or nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.device import plans
+from gateway.device.book import MeterBook
+from gateway.device.configuration import Configuration
+from gateway.device.edits import Edits
+from gateway.device.files import DeviceFiles
+from gateway.device.states import States
+from gateway.registers.image import RegisterImage, build
+
+if TYPE_CHECKING:
+    from gateway.device.wiring import Wiring
+    from gateway.runtime.port import Runtime
+
+
+class Core:
+    """The knowledge that the jobs of one run share."""
+
+    def __init__(self, rt: Runtime, wiring: Wiring) -> None:
+        self.rt = rt
+        self.wiring = wiring
+        self.configuration = Configuration()
+        self.book = MeterBook()
+        self.edits = Edits(self.book)
+        self.files = DeviceFiles(rt, wiring.unit_loads)
+        self.states = States(rt, self.files.troubles)
+        #: End of the last pass, unix time (`C-05`); 0 before the first.
+        self.last_readout = 0
+        #: False while the list in memory has meters that the file does not.
+        self.list_is_kept = True
+        self.image: RegisterImage = self._build(None)
+
+    @property
+    def list_path(self) -> str:
+        """Path of the meter list in the device's storage (METER_STAT_CONFIG)."""
+        return self.configuration.meter_stat_config.lstrip("/")
+
+    def startup(self, step: int, text: str) -> None:
+        """Tell of one of the five steps of the start (manual 4, `NET-05`)."""
+        self.rt.log("gateway.startup", step=step, text=text)
+
+    def load(self) -> None:
+        """Read settings and list from the storage; never fails."""
+        self.configuration = self.files.load_settings()
+        self.book.load(self.files.load_list(self.list_path), self.rt.now())
+        if self.book.give_units(plans.layout(self.configuration)):
+            self.keep_list()
+        self.publish()
+
+    def keep_list(self) -> None:
+        """Write the list after what the device found by itself; a full storage ends nothing."""
+        if self.files.keep_list(self.list_path, self.book.entries()):
+            self.list_is_kept = True
+
+    def publish(self) -> None:
+        """Let Modbus clients see what is known now, all of it at once (`C-12`)."""
+        self.image = self._build(self.image)
+
+    def _build(self, previous: RegisterImage | None) -> RegisterImage:
+        gateway = plans.gateway_entry(self.wiring.serial_number, self.last_readout)
+        layout = plans.layout(self.configuration)
+        return build(gateway, self.book.published(), layout=layout, previous=previous)
