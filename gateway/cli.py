@@ -8,11 +8,12 @@ usage or a place that cannot be used.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
@@ -26,8 +27,9 @@ from gateway.device.readings import records_of
 from gateway.device.readout import ReadoutPlan, Target, read_meter, selection_mask
 from gateway.device.scan import PrimaryScan, SecondaryScan
 from gateway.device.sequences import Addressing
+from gateway.io.data_directory import DataDirectory
 from gateway.io.runtime import AioRuntime
-from gateway.io.storage import FileStorage
+from gateway.io.storage import FileStorage, NoFiles
 from gateway.mbus.address import SecondaryAddress, manufacturer_letters
 from gateway.mbus.decode import EXIT_FLAGGED, decode_lines
 from gateway.mbus.jsonform import to_document
@@ -137,7 +139,7 @@ def run(
     transport_delay: _Delay = 0,
     echo: _EchoOption = Echo.AUTO,
 ) -> None:
-    """Run the gateway on a bus until it is interrupted."""
+    """Run the gateway on a bus until it is interrupted; one gateway at a time on one DIR."""
     host, port = split_address(modbus)
     wiring = Wiring(
         bus_url=bus,
@@ -147,41 +149,51 @@ def run(
         transport_delay_ns=transport_delay * NS_PER_MS,
         echo=echo,
     )
-    try:
-        storage = FileStorage(data)
-        file = events.open("a", encoding="utf-8") if events is not None else None
-    except OSError as error:
-        complain(str(error))
-
-    def log(at_ns: int, kind: str, fields: dict[str, Any]) -> None:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(DataDirectory(data))
+            storage = FileStorage(data)
+            file = events.open("a", encoding="utf-8") if events is not None else None
+        except OSError as error:
+            complain(str(error))
         if file is not None:
-            file.write(json.dumps({"at_ns": at_ns, "kind": kind, **fields}, sort_keys=True) + "\n")
-            file.flush()
-        tell(at_ns, kind, fields)
+            stack.enter_context(file)
 
-    async def main() -> None:
-        runtime = AioRuntime(storage=storage, log=log)
+        def log(at_ns: int, kind: str, fields: dict[str, Any]) -> None:
+            if file is not None:
+                document = {"at_ns": at_ns, "kind": kind, **fields}
+                file.write(json.dumps(document, sort_keys=True) + "\n")
+                file.flush()
+            tell(at_ns, kind, fields)
 
-        async def switched_on(rt: Runtime) -> None:
-            appliance = Appliance(rt, wiring)
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, runtime.engine.call, appliance.stop)
-            async with rt.nursery() as nursery:
-                if scan:
-                    nursery.spawn(_scan_when_ready(appliance), name="scan at the start")
-                await appliance.run()
-                nursery.cancel()
+        try:
+            asyncio.run(_run(wiring, storage, log, scan=scan))
+        except OSError as error:
+            complain(str(error))
 
-        await runtime.run(switched_on)
 
-    try:
-        asyncio.run(main())
-    except OSError as error:
-        complain(str(error))
-    finally:
-        if file is not None:
-            file.close()
+async def _run(
+    wiring: Wiring,
+    storage: FileStorage,
+    log: Callable[[int, str, dict[str, Any]], None],
+    *,
+    scan: bool,
+) -> None:
+    """Run an appliance in real time until a signal stops it."""
+    runtime = AioRuntime(storage=storage, log=log)
+
+    async def switched_on(rt: Runtime) -> None:
+        appliance = Appliance(rt, wiring)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, runtime.engine.call, appliance.stop)
+        async with rt.nursery() as nursery:
+            if scan:
+                nursery.spawn(_scan_when_ready(appliance), name="scan at the start")
+            await appliance.run()
+            nursery.cancel()
+
+    await runtime.run(switched_on)
 
 
 async def _scan_when_ready(appliance: Appliance) -> None:
@@ -237,7 +249,7 @@ def _on_bus(
                 await line.close()
 
     async def in_real_time() -> Any:
-        result = await AioRuntime(storage=FileStorage(Path.cwd())).run(main)
+        result = await AioRuntime(storage=NoFiles()).run(main)
         # One turn of the loop, in which the transport hangs up.
         await asyncio.sleep(0)
         return result

@@ -160,3 +160,31 @@ class FileStorage:
             for name in names:
                 if name.endswith(TEMPORARY_SUFFIX):
                     Path(parent, name).unlink()
+
+
+class NoFiles:
+    """`gateway.runtime.port.Storage` of a tool without files: nothing is there, nothing is kept."""
+
+    def read(self, path: str) -> bytes:
+        """Nothing is there: FileNotFoundError."""
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Nothing is kept: OSError (EROFS)."""
+        raise OSError(errno.EROFS, f"{os.strerror(errno.EROFS)}: {len(data)} bytes", path)
+
+    append = replace
+
+    def list(self, folder: str) -> list[str]:
+        """No files below any `folder`."""
+        del folder
+        return []
+
+    def exists(self, path: str) -> bool:
+        """No file is there."""
+        del path
+        return False
+
+    def free_bytes(self) -> int:
+        """No space."""
+        return 0
