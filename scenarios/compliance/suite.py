@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from gateway.runtime.errors import Deadlock, Livelock, Runaway
 from reports.verdict import Verdict
 from scenarios.backends.base import BackendError
 from scenarios.backends.sim import SimBackend
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from reports.record import Case
+
 
 #: Cases handed to a process at once.
 CHUNK: Final = 4
@@ -115,9 +117,10 @@ def run_one(id_: str, seed: int) -> list[Case]:
 
 
 def _blame(error: BaseException) -> Verdict:
-    """FAIL where the gateway raised, or did not answer in time; ERROR where the bench did."""
-    if isinstance(error, OSError):
-        # TimeoutError and ConnectionError: what was asked of the device did not come.
+    """FAIL where the gateway raised, hung or did not answer in time; ERROR where the bench did."""
+    if isinstance(error, OSError | Deadlock | Livelock | Runaway):
+        # What was asked of the device did not come, or it never comes to rest. The simulated
+        # world does neither by itself: it is a heap of timers.
         return Verdict.FAIL
     frames = []
     trace = error.__traceback__

@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
         defects = load()
         if not arguments:
             for defect in defects.values():
-                sys.stdout.write(f"{defect.id:40}{defect.breaks:10}{defect.title}\n")
+                sys.stdout.write(f"{defect.id:50}{defect.breaks:11}{defect.title}\n")
             return 0
         if arguments[0] not in defects:
             raise DefectError(f"{arguments[0]}: no such defect; without an argument all are listed")

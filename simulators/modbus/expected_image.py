@@ -42,11 +42,14 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class GatewayTruth:
-    """The gateway's own entry (REG-G); None for a time that nobody can know exactly."""
+    """The gateway's own entry (REG-G).
+
+    A time is known to the minute and not to the second, so its lower register is left open.
+    """
 
     serial_number: int
     software_version: int
-    time: int | None
+    time: int
     protocol_version: int = 1
 
 
@@ -71,14 +74,14 @@ class MeterTruth:
     manufacturer: str
     version: int
     medium: int
-    time: int | None
+    time: int
     flags: int
     values: tuple[ValueTruth, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field at its address: the words that are right, or None where any word will do.
+    """One field at its address: the words that are right, None for one that is left open.
 
     `part` names the field by the layout's own numbering, such as REG-V.3; `alternatives` are
     further words that are right as well.
@@ -89,15 +92,20 @@ class Field:
     entry: str
     name: str
     part: str
-    words: tuple[int, ...] | None
-    length: int
+    words: tuple[int | None, ...]
     alternatives: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def length(self) -> int:
+        """Registers of the field."""
+        return len(self.words)
 
     def fits(self, seen: Sequence[int | None]) -> bool:
         """Whether the registers hold what they must; a missing register never fits."""
         if any(word is None for word in seen):
             return False
-        return self.words is None or tuple(seen) in (self.words, *self.alternatives)
+        pairs = zip(self.words, seen, strict=True)
+        return all(want in (None, word) for want, word in pairs) or tuple(seen) in self.alternatives
 
 
 def fields(gateway: GatewayTruth, meters: Sequence[MeterTruth], layout: Layout) -> Iterator[Field]:
@@ -122,27 +130,25 @@ def fields(gateway: GatewayTruth, meters: Sequence[MeterTruth], layout: Layout) 
 
 def _gateway(truth: GatewayTruth, layout: Layout, unit: int) -> Iterator[Field]:
     row = _rows(unit, 0, "gateway")
-    yield row(0, "serial number", "REG-G.1", _long(truth.serial_number, layout), 2)
-    yield row(2, "protocol version", "REG-G.2", (truth.protocol_version,), 1)
-    yield row(3, "software version", "REG-G.3", (truth.software_version,), 1)
-    time = None if truth.time is None else _long(truth.time, layout)
-    yield row(4, "time of the last read-out", "REG-G.4", time, 2)
-    yield row(6, "reserved", "REG-G.5", (0,), 1)
-    yield row(7, "type", "REG-G.6", (0x0100,), 1)
-    yield row(8, "reserved", "REG-G.8", (0, 0), 2)
+    yield row(0, "serial number", "REG-G.1", _long(truth.serial_number, layout))
+    yield row(2, "protocol version", "REG-G.2", (truth.protocol_version,))
+    yield row(3, "software version", "REG-G.3", (truth.software_version,))
+    yield row(4, "time of the last read-out", "REG-G.4", _time(truth.time, layout))
+    yield row(6, "reserved", "REG-G.5", (0,))
+    yield row(7, "type", "REG-G.6", (0x0100,))
+    yield row(8, "reserved", "REG-G.8", (0, 0))
 
 
 def _meter(truth: MeterTruth, layout: Layout, unit: int, address: int) -> Iterator[Field]:
     row = _rows(unit, address, truth.label)
-    yield row(0, "serial number", "REG-M.1", _long(truth.serial_number, layout), 2)
-    yield row(2, "manufacturer", "REG-M.2", (_letters(truth.manufacturer),), 1)
-    yield row(3, "version and medium", "REG-M.3", (truth.version << 8 | truth.medium,), 1)
-    time = None if truth.time is None else _long(truth.time, layout)
-    yield row(4, "time of the last read-out", "REG-M.4", time, 2)
-    yield row(6, "reserved", "REG-M.5", (0,), 1)
-    yield row(7, "type", "REG-M.6", (0x0200,), 1)
-    yield row(8, "flags", "REG-M.9", (truth.flags,), 1)
-    yield row(9, "reserved", "REG-M.10", (0,), 1)
+    yield row(0, "serial number", "REG-M.1", _long(truth.serial_number, layout))
+    yield row(2, "manufacturer", "REG-M.2", (_letters(truth.manufacturer),))
+    yield row(3, "version and medium", "REG-M.3", (truth.version << 8 | truth.medium,))
+    yield row(4, "time of the last read-out", "REG-M.4", _time(truth.time, layout))
+    yield row(6, "reserved", "REG-M.5", (0,))
+    yield row(7, "type", "REG-M.6", (0x0200,))
+    yield row(8, "flags", "REG-M.9", (truth.flags,))
+    yield row(9, "reserved", "REG-M.10", (0,))
 
 
 def _value(
@@ -151,18 +157,18 @@ def _value(
     row = _rows(unit, address, f"{entry} ({truth.label})")
     bits = _long(truth.float_bits, layout)
     if layout.float_only:
-        yield row(0, "float", "REG-V.2", bits, 2)
+        yield row(0, "float", "REG-V.2", bits)
         return
     packed = struct.unpack(">4H", struct.pack(">q", truth.integer))
-    yield row(0, "integer", "REG-V.1", packed[::-1] if layout.swap else packed, 4)
-    yield row(4, "float", "REG-V.2", bits, 2)
-    yield row(6, "scale", "REG-V.3", (truth.scale & 0xFFFF,), 1)
+    yield row(0, "integer", "REG-V.1", packed[::-1] if layout.swap else packed)
+    yield row(4, "float", "REG-V.2", bits)
+    yield row(6, "scale", "REG-V.3", (truth.scale & 0xFFFF,))
     right, *others = sorted(truth.units)
     yield Field(
-        unit, address + 7, f"{entry} ({truth.label})", "type and unit", "REG-V.5", (right,), 1,
+        unit, address + 7, f"{entry} ({truth.label})", "type and unit", "REG-V.5", (right,),
         tuple((other,) for other in others),
     )  # fmt: skip
-    yield row(8, "time sent by the meter", "REG-V.6", _long(truth.time, layout), 2)
+    yield row(8, "time sent by the meter", "REG-V.6", _long(truth.time, layout))
 
 
 class _rows:  # noqa: N801 - reads as the function that it stands for
@@ -171,17 +177,21 @@ class _rows:  # noqa: N801 - reads as the function that it stands for
     def __init__(self, unit: int, address: int, entry: str) -> None:
         self._unit, self._address, self._entry = unit, address, entry
 
-    def __call__(
-        self, offset: int, name: str, part: str, words: tuple[int, ...] | None, length: int
-    ) -> Field:
+    def __call__(self, offset: int, name: str, part: str, words: tuple[int | None, ...]) -> Field:
         """One field at an offset of the entry."""
-        return Field(self._unit, self._address + offset, self._entry, name, part, words, length)
+        return Field(self._unit, self._address + offset, self._entry, name, part, words)
 
 
 def _long(number: int, layout: Layout) -> tuple[int, ...]:
     """A 32-bit field: the most significant register first, unless a switch says otherwise."""
     high, low = number >> 16 & 0xFFFF, number & 0xFFFF
     return (low, high) if layout.swap or layout.swap_32 else (high, low)
+
+
+def _time(unix_s: int, layout: Layout) -> tuple[int | None, ...]:
+    """A time whose lower register is left open."""
+    high = unix_s >> 16 & 0xFFFF
+    return (None, high) if layout.swap or layout.swap_32 else (high, None)
 
 
 def _letters(manufacturer: str) -> int:

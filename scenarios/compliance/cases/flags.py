@@ -259,6 +259,29 @@ async def application_error(trial: Trial, verdicts: Verdicts) -> None:
 
 
 @case(
+    "flags/another-header",
+    "A selected meter whose header names another one could not be read",
+    FLAGS,
+    Arrangement(
+        WORKED_EXAMPLES,
+        {**CONFIG, "MBUS_SCANMODE": "SECONDARYSCAN", "MBUS_SEARCHTIMING": "ADAPTIVE"},
+    ),
+)
+async def another_header(trial: Trial, verdicts: Verdicts) -> None:
+    """Row 3 and C-63: it is still selected by its address, and says another version."""
+    await start(trial)
+    trial.meters["a"].fault("header", True, version=99)
+    await trial.appliance.readout()
+    register = next(
+        meter.entry.register
+        for meter in trial.appliance.meters()
+        if meter.identification_number == "66600106"
+    )
+    seen = await Seen.at(trial, register)
+    flags_are(verdicts, seen, 3, "after an answer with another header")
+
+
+@case(
     "flags/cut-list",
     "A list that is cut by the value count has no flag: what is listed was taken",
     (*FLAGS, "CFG-04.1", "MET-18.3"),

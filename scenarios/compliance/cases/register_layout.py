@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from scenarios.checks.expectation import expected_meter
-from scenarios.compliance.arrangement import Arrangement
+from scenarios.compliance.arrangement import CLOCK, Arrangement
 from scenarios.compliance.registry import SuiteCase, add
-from scenarios.compliance.verdicts import register_evidence
+from scenarios.compliance.verdicts import register_evidence, words_shown
 from simulators.modbus.expected_image import (
     Field,
     GatewayTruth,
@@ -100,7 +100,7 @@ def _requirements(layout: Layout) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def truth(meter: ExpectedMeter, time: int | None) -> MeterTruth:
+def truth(meter: ExpectedMeter, time: int) -> MeterTruth:
     """Return the entries of a simulated meter as they were sent last."""
     values = meter.snapshots[-1].values if meter.snapshots else ()
     return MeterTruth(
@@ -120,8 +120,8 @@ def truth(meter: ExpectedMeter, time: int | None) -> MeterTruth:
 
 def expected(trial: Trial, layout: Layout) -> list[Field]:
     """Return every field that must be served now."""
-    meters = [truth(expected_meter(meter), None) for meter in trial.meters.values()]
-    gateway = GatewayTruth(75907, SOFTWARE_VERSION, None)
+    meters = [truth(expected_meter(meter), CLOCK) for meter in trial.meters.values()]
+    gateway = GatewayTruth(75907, SOFTWARE_VERSION, CLOCK)
     return list(fields(gateway, meters, layout))
 
 
@@ -150,8 +150,8 @@ def _compare_one(
 ) -> None:
     seen = [served.get(field.address + i) for i in range(field.length)]
     where = f"unit {field.unit}, register {field.address}, {field.entry}, {field.name}"
-    want = " ".join(f"{word:04X}" for word in field.words) if field.words else "any"
-    got = " ".join("----" if word is None else f"{word:04X}" for word in seen)
+    want = " ".join("...." if word is None else f"{word:04X}" for word in field.words)
+    got = words_shown(seen)
     evidence = register_evidence(field.address, seen, field.entry)
     finding = f"{where}: expected {want}, seen {got}"
     for requirement in _decided(field, about):
@@ -161,7 +161,7 @@ def _compare_one(
 def _decided(field: Field, about: set[str]) -> Iterator[str]:
     """The statements that a field speaks about: its own, and that about the order of registers."""
     yield field.part
-    if field.length > 1 and field.words is not None and len(set(field.words)) > 1:
+    if field.length > 1 and len(set(field.words)) > 1:
         for order in ("MOD-08", "MOD-06.2", "SRV-04.1", "SRV-04.2"):
             if order in about:
                 yield order
