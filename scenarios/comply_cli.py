@@ -38,13 +38,22 @@ def comply(
         int | None, typer.Option(metavar="N", help="Processes; by default as many as cores.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run record.")] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="End behind the first case that does not pass.")
+    ] = False,
     test_itself: Annotated[
         bool, typer.Option("--self-test", help="Run the suite on every known-bad gateway.")
     ] = False,
+    mutants: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Run the suite on so many mechanical mutants, by seed."),
+    ] = None,
 ) -> None:
     """Check a gateway requirement by requirement, and write the report."""
     if test_itself:
         _self_test(workers or os.cpu_count() or 1)
+    if mutants is not None:
+        _mutants(mutants, seed, workers or os.cpu_count() or 1)
     known = catalogue.load()
     for id_ in requirement or ():
         if id_ not in known:
@@ -55,7 +64,7 @@ def comply(
     if not selected:
         raise _usage("no case of the suite decides what was asked for")
     started = time.monotonic_ns()
-    cases = _run(selected, seed, workers or os.cpu_count() or 1, quiet=as_json)
+    cases = _run(selected, seed, workers or os.cpu_count() or 1, quiet=as_json, fail_fast=fail_fast)
     wanted = set(requirement) if requirement else None
     if wanted is not None:
         cases = [case for case in cases if not wanted.isdisjoint(case.requirements)]
@@ -77,7 +86,14 @@ def comply(
     raise typer.Exit(record.exit_code)
 
 
-def _run(selected: list[suite.Selected], seed: int, workers: int, *, quiet: bool) -> list[Case]:
+def _run(
+    selected: list[suite.Selected],
+    seed: int,
+    workers: int,
+    *,
+    quiet: bool,
+    fail_fast: bool,
+) -> list[Case]:
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -92,6 +108,7 @@ def _run(selected: list[suite.Selected], seed: int, workers: int, *, quiet: bool
             selected,
             seed=seed,
             workers=workers,
+            fail_fast=fail_fast,
             progress=lambda _id: progress.advance(task),
         )
 
@@ -101,6 +118,12 @@ def _self_test(workers: int) -> None:
     for line in self_test.table(found):
         typer.echo(line)
     raise typer.Exit(0 if all(one.detected for one in found) else 1)
+
+
+def _mutants(count: int, seed: int, workers: int) -> None:
+    for line in self_test.mutant_table(self_test.run_mutants(count, seed, workers=workers)):
+        typer.echo(line)
+    raise typer.Exit(0)
 
 
 def _show(record: RunRecord, units: int) -> None:

@@ -12,10 +12,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from reports.verdict import Verdict
 from scenarios.defects.catalogue import Defect, load
+from scenarios.defects.mutants import Mutant, draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +86,62 @@ def _detection(defect: Defect, record: dict[str, Any]) -> Detection:
         return Detection(defect, Verdict.NOT_RUN, (), "no case decides this requirement")
     reason = next((case["reason"] for case in own if case["reason"]), "nothing noticed it")
     return Detection(defect, Verdict(row["verdict"]), (), reason.splitlines()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one mutant: `killed` by the first case that noticed it, or not at all."""
+
+    mutant: Mutant
+    killed: bool
+    reason: str
+
+
+def run_mutants(
+    count: int,
+    seed: int,
+    *,
+    workers: int = 2,
+    progress: Callable[[Fate], None] = lambda _one: None,
+) -> list[Fate]:
+    """Run the whole suite on mutants drawn by `seed`, each until the first case that notices."""
+    drawn = draw(count, seed)
+    found = []
+    with ThreadPoolExecutor(workers) as pool:
+        for fate in pool.map(partial(_fate, seed), enumerate(drawn)):
+            progress(fate)
+            found.append(fate)
+    return found
+
+
+def _fate(seed: int, numbered: tuple[int, Mutant]) -> Fate:
+    number, mutant = numbered
+    command = [sys.executable, "-P", "-m", "scenarios.defects", f"mutant:{seed}:{number}",
+               "comply", "--workers", "1", "--fail-fast", "--json"]  # fmt: skip
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=RUN_S_MAX, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Fate(mutant, killed=True, reason="the suite hangs")
+    try:
+        record = json.loads(done.stdout)
+    except ValueError:
+        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        return Fate(mutant, killed=True, reason=f"the gateway does not start: {last}")
+    noticed = [case for case in record["cases"] if Verdict(case["verdict"]) > Verdict.PASS]
+    if not noticed:
+        return Fate(mutant, killed=False, reason="survived")
+    return Fate(mutant, killed=True, reason=noticed[0]["id"])
+
+
+def mutant_table(fates: Sequence[Fate]) -> Iterator[str]:
+    """Yield the survivors, a line each, and the sum."""
+    for fate in fates:
+        if not fate.killed:
+            yield f"survived  {fate.mutant.name}"
+    count = sum(fate.killed for fate in fates)
+    yield f"{count} of {len(fates)} mutants killed"
 
 
 def table(detections: Sequence[Detection]) -> Iterator[str]:

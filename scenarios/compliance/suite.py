@@ -74,14 +74,20 @@ def run(
     *,
     seed: int = 1,
     workers: int = 1,
+    fail_fast: bool = False,
     progress: Callable[[str], None] = lambda _id: None,
 ) -> list[Case]:
-    """Run what was selected; the cases come back in the order of `selected`."""
-    if workers <= 1 or len(selected) <= CHUNK:
+    """Run what was selected; the cases come back in the order of `selected`.
+
+    With `fail_fast` the run ends behind the first case above PASS; that takes one process.
+    """
+    if workers <= 1 or len(selected) <= CHUNK or fail_fast:
         found = []
         for one in selected:
             found.append(run_one(one.id, seed))
             progress(one.id)
+            if fail_fast and any(case.verdict > Verdict.PASS for case in found[-1]):
+                break
         return [case for cases in found for case in cases]
     # Fork, so that a gateway planted with a defect is the one that the workers have too.
     context = multiprocessing.get_context("fork")

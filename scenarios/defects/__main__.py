@@ -1,14 +1,22 @@
 """``python -m scenarios.defects [ID COMMAND …]``: list the defects, or run a command with one.
 
-The defect is planted before the gateway is loaded; what follows is the ordinary command line.
+The defect is planted before the gateway is loaded; what follows is the ordinary command line. An
+id ``mutant:SEED:NUMBER`` plants the mechanical mutant that `mutants.draw` gives for that seed.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from scenarios.defects.catalogue import DefectError, load
+from scenarios.defects.mutants import draw
 from scenarios.defects.planting import plant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scenarios.defects.catalogue import Defect
 
 
 def main(arguments: list[str]) -> int:
@@ -19,9 +27,7 @@ def main(arguments: list[str]) -> int:
             for defect in defects.values():
                 sys.stdout.write(f"{defect.id:50}{defect.breaks:11}{defect.title}\n")
             return 0
-        if arguments[0] not in defects:
-            raise DefectError(f"{arguments[0]}: no such defect; without an argument all are listed")
-        plant(defects[arguments[0]].sources())
+        plant(_sources(arguments[0], defects))
     except DefectError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -30,6 +36,20 @@ def main(arguments: list[str]) -> int:
 
     meterbench()
     return 0
+
+
+def _sources(id_: str, defects: Mapping[str, Defect]) -> Mapping[str, str]:
+    """Return what is to be planted; raises DefectError for an id that is none."""
+    if id_ in defects:
+        return defects[id_].sources()
+    word, _, rest = id_.partition(":")
+    seed, _, number = rest.partition(":")
+    if word == "mutant" and seed.isdecimal() and number.isdecimal():
+        drawn = draw(int(number) + 1, int(seed))
+        if int(number) < len(drawn):
+            mutant = drawn[int(number)]
+            return {mutant.module: mutant.source}
+    raise DefectError(f"{id_}: no such defect; without an argument all are listed")
 
 
 if __name__ == "__main__":
