@@ -1,9 +1,11 @@
 """The bench file: which buses and gateways there are, and how to reach them (YAML).
 
-A bus is simulated (``kind: pty`` or ``tcp`` with a population) or real (``kind: converter`` with a
-URL as the gateway takes it). A gateway is the reference gateway of this project (``kind:
-reference``, running on one of the buses) or any device on the network (``kind: network``). Tests
-name neither: they ask for a bus and a gateway, and the bench says which.
+A bus is simulated (``kind: pty`` or ``tcp`` with a population) or real (``serial``, ``socket``,
+``rfc2217``, ``udp``), or it is our population behind a real port (``simulator``). A gateway is the
+reference gateway of this project (``kind: reference``, running on one of the buses) or any device
+on the network (``kind: network``). A place binds a bus and a gateway and is reserved as one. Tests
+name none of them: they ask for a bus and a gateway, and the bench says which. The shapes of the
+entries are in `hil.resources`.
 
 Every mistake of a file is told at once, with line, column and what was expected. Facts about a
 place stand here; secrets do not.
@@ -11,175 +13,80 @@ place stand here; secrets do not.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, Field, ValidationError
 
 from gateway.device import configuration
-from gateway.runtime.port import LineFormat, Parity
+from hil import families
+from hil.resources import (
+    Bus,
+    CoilSwitch,
+    CommandSwitch,
+    Gateway,
+    Meter,
+    Name,
+    NetworkGateway,
+    Place,
+    ReferenceGateway,
+    Rfc2217Converter,
+    SerialConverter,
+    SimulatorBus,
+    SocketConverter,
+    Strict,
+    Switch,
+    UdpConverter,
+    VirtualBus,
+)
 from simulators import document, population
-from simulators.characters import BAUDRATES
 from simulators.document import Complaint, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic_core import ErrorDetails
 
-#: A name that can stand in a file name, a test id and a report.
-NAME_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9_-]*$"
 
-#: Schemes that the gateway opens; anything without "://" is a device path.
-LINE_SCHEMES: Final = ("socket", "rfc2217", "udp")
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-
-
-def _line_url(url: str) -> str:
-    """Accept a device path, or a URL of a scheme that the gateway opens, with host and port."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        if url.startswith("/"):
-            return url
-        raise ValueError(
-            f"expected a device path from / on, or a URL such as socket://HOST:PORT, got {url!r}"
-        )
-    if scheme not in LINE_SCHEMES:
-        known = ", ".join(f"{one}://" for one in LINE_SCHEMES)
-        guess = did_you_mean(scheme, LINE_SCHEMES)
-        raise ValueError(f"expected one of {known}, got {url!r}{guess}")
-    _host_port(rest.partition("?")[0].rstrip("/"))
-    return url
-
-
-def _host_port(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 0xFFFF:
-        raise ValueError(f"expected HOST:PORT with a port of 0 to 65535, got {text!r}")
-    return text
-
-
-def _baudrate(baudrate: int) -> int:
-    if baudrate not in BAUDRATES:
-        raise ValueError(f"expected one of {', '.join(map(str, BAUDRATES))}, got {baudrate}")
-    return baudrate
-
-
-#: Character formats that YAML takes for numbers in scientific notation unless they are quoted.
-_FORMATS_AS_NUMBERS: Final = {70.0: "7E1", 80.0: "8E1", 700.0: "7E2", 800.0: "8E2"}
-
-
-def _format(written: Any) -> Any:
-    """Return the character format that was meant by ``format: 8E1`` without quotes."""
-    return _FORMATS_AS_NUMBERS.get(written, written) if isinstance(written, float) else written
-
-
-Baudrate = Annotated[int, AfterValidator(_baudrate)]
-Format = Annotated[
-    str,
-    Field(pattern="^[78][NEOMS][12]$"),
-    BeforeValidator(_format),
-    WithJsonSchema(
-        {"anyOf": [{"pattern": "^[78][NEOMS][12]$", "type": "string"}, {"type": "number"}]}
-    ),
-]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class VirtualBus(_Strict):
-    """Simulated meters behind a pseudo-terminal or a TCP port, paced like the line."""
-
-    kind: Literal["pty", "tcp"]
-    population: str = Field(description="A population file, or one of the package by its name.")
-    seed: int | str = Field(default=1, description="Decides everything that is drawn by chance.")
-    baudrate: Baudrate | None = Field(
-        default=None, description="Speed of the line; by default the population's, else 2400."
-    )
-    speed: float = Field(default=1.0, gt=0, le=1_000_000, description="Bus seconds per second.")
-    listen: str | None = Field(
-        default=None, description="Path of the link, or HOST:PORT; by default a place of its own."
-    )
-
-
-class ConverterBus(_Strict):
-    """A real bus behind a transparent level converter."""
-
-    kind: Literal["converter"]
-    url: Annotated[str, AfterValidator(_line_url)] = Field(
-        description="Device path, socket://, rfc2217:// or udp://HOST:PORT."
-    )
-    baudrate: Baudrate = 2400
-    format: Format = Field(default="8E1", description="Data bits, parity, stop bits.")
-
-    @property
-    def line_format(self) -> LineFormat:
-        """Speed and character format as the gateway's port takes them."""
-        data_bits, parity, stop_bits = tuple(self.format)
-        return LineFormat(self.baudrate, int(data_bits), Parity(parity), int(stop_bits))
-
-
-class ReferenceGateway(_Strict):
-    """The reference gateway of this project, started on one of the buses."""
-
-    kind: Literal["reference"]
-    bus: str = Field(description="Name of the bus that it reads.")
-    data: str | None = Field(
-        default=None, description="Data directory; by default a fresh one for each start."
-    )
-    modbus: Annotated[str, AfterValidator(_host_port)] = Field(
-        default="127.0.0.1:0", description="Where it serves; port 0 takes any free one."
-    )
-    unit_loads: Literal[20, 80, 0] = Field(default=80, description="The model; 0 is the lab model.")
-    chip_ini: dict[str, int | str] = Field(
-        default_factory=dict, description="Keys of chip.ini that differ from the factory file."
-    )
-
-
-class NetworkGateway(_Strict):
-    """A gateway that runs by itself, reached over Modbus TCP."""
-
-    kind: Literal["network"]
-    host: str = Field(min_length=1)
-    port: int = Field(default=502, ge=1, le=0xFFFF)
-    unit_identifier: int = Field(default=255, ge=0, le=255)
-    bus: str | None = Field(
-        default=None, description="The bus that it reads, where the bench can see it."
-    )
-
-
-Bus = Annotated[VirtualBus | ConverterBus, Field(discriminator="kind")]
-Gateway = Annotated[ReferenceGateway | NetworkGateway, Field(discriminator="kind")]
-
-
-class Document(_Strict):
+class Document(Strict):
     """A bench file."""
 
     bench: Name
     title: str = ""
     features: list[Name] = Field(default_factory=list, description="Tags that tests select by.")
+    facts: dict[str, str] = Field(
+        default_factory=dict, description="What every report of this bench shall say."
+    )
+    images: dict[str, str] = Field(
+        default_factory=dict, description="Files whose sha256 every report shall say: firmware."
+    )
     buses: dict[Name, Bus] = Field(default_factory=dict)
+    meters: dict[Name, Meter] = Field(default_factory=dict)
+    switches: dict[Name, Switch] = Field(default_factory=dict)
     gateways: dict[Name, Gateway] = Field(default_factory=dict)
+    places: dict[Name, Place] = Field(default_factory=dict)
 
 
 #: Which model an entry of a section is checked against, by its kind.
 _KINDS: Final[dict[str, dict[str, type[BaseModel]]]] = {
-    "buses": {"pty": VirtualBus, "tcp": VirtualBus, "converter": ConverterBus},
+    "buses": {
+        "pty": VirtualBus,
+        "tcp": VirtualBus,
+        "serial": SerialConverter,
+        "socket": SocketConverter,
+        "rfc2217": Rfc2217Converter,
+        "udp": UdpConverter,
+        "simulator": SimulatorBus,
+    },
+    "switches": {"command": CommandSwitch, "coil": CoilSwitch},
     "gateways": {"reference": ReferenceGateway, "network": NetworkGateway},
 }
+
+#: Sections whose entries are all of one model.
+_MODELS: Final[dict[str, type[BaseModel]]] = {"meters": Meter, "places": Place}
 
 
 class BenchError(ValueError):
@@ -200,10 +107,15 @@ class Bench:
         self.name = content.bench
         self.title = content.title
         self.features = frozenset(content.features)
-        self.buses: Mapping[str, VirtualBus | ConverterBus] = content.buses
-        self.gateways: Mapping[str, ReferenceGateway | NetworkGateway] = content.gateways
+        self.buses: Mapping[str, Bus] = content.buses
+        self.meters: Mapping[str, Meter] = content.meters
+        self.switches: Mapping[str, Switch] = content.switches
+        self.gateways: Mapping[str, Gateway] = content.gateways
+        self.places: Mapping[str, Place] = content.places or _whole(content)
         self.source = source
         self.folder = folder
+        self._facts = content.facts
+        self._images = content.images
 
     def bus_name(self, name: str | None = None) -> str:
         """Return `name`, or the first bus of the file; LookupError names what there is."""
@@ -213,9 +125,56 @@ class Bench:
         """Return `name`, or the first gateway of the file; LookupError names what there is."""
         return _chosen(name, self.gateways, "gateway", self.source)
 
-    def population(self, bus: VirtualBus) -> population.Population:
+    def place_name(self, name: str | None = None, tags: Iterable[str] = ()) -> str:
+        """Return `name`, or the first place that has all `tags`; LookupError says what there is."""
+        wanted = set(tags)
+        if name is not None or not wanted:
+            return _chosen(name, self.places, "place", self.source)
+        for found, place in self.places.items():
+            if wanted <= {*place.tags, *self.features}:
+                return found
+        has = "; ".join(
+            f"{one}: {', '.join([*place.tags, *sorted(self.features)]) or 'no tags'}"
+            for one, place in self.places.items()
+        )
+        raise LookupError(f"{self.source} has no place tagged {', '.join(sorted(wanted))} ({has})")
+
+    def population(self, bus: VirtualBus | SimulatorBus) -> population.Population:
         """Return the meters of a simulated bus; raises `simulators.document.PopulationError`."""
         return population.load(_population_path(bus.population, self.folder))
+
+    def meters_of(self, bus: str) -> dict[str, Meter]:
+        """Return the meters that the file wires to a bus."""
+        names = getattr(self.buses[bus], "meters", [])
+        return {name: self.meters[name] for name in names}
+
+    def report_facts(self) -> dict[str, str]:
+        """Return what every report of a run on this bench says about it.
+
+        Name, facts, each image with its sha256, each resource with its place. No credential is
+        among them: the file holds none. OSError for an image that cannot be read now.
+        """
+        facts = {"bench": f"{self.name} ({self.title})" if self.title else self.name}
+        facts |= dict(sorted(self._facts.items()))
+        for name, path in sorted(self._images.items()):
+            data = (self.folder / path).read_bytes()
+            digest = hashlib.sha256(data).hexdigest()
+            facts[f"image {name}"] = f"{Path(path).name}, {len(data)} bytes, sha256 {digest}"
+        for section, entries in (("bus", self.buses), ("gateway", self.gateways)):
+            facts |= {f"{section} {name}": entry.where for name, entry in entries.items()}
+        for name, meter in self.meters.items():
+            parts = [meter.identification_number, meter.manufacturer or "", meter.title]
+            facts[f"meter {name}"] = " ".join(part for part in parts if part)
+        return facts
+
+
+def _whole(content: Document) -> dict[str, Place]:
+    """Return the one place of a file that names none: its first bus and its first gateway."""
+    bus = next(iter(content.buses), None)
+    gateway = next(iter(content.gateways), None)
+    if gateway is not None:
+        bus = getattr(content.gateways[gateway], "bus", None)
+    return {content.bench: Place(bus=bus, gateway=gateway)}
 
 
 def _chosen(name: str | None, known: Mapping[str, object], what: str, source: str) -> str:
@@ -315,7 +274,10 @@ def _keys_at(location: list[int | str]) -> list[str]:
     """Return the keys that the file knows at the place of an unknown one."""
     if len(location) == 1:
         return list(Document.model_fields)
-    model = _KINDS.get(str(location[0]), {}).get(str(location[2]) if len(location) > 3 else "")
+    section = str(location[0])
+    model = _MODELS.get(section)
+    if model is None:
+        model = _KINDS.get(section, {}).get(str(location[2]) if len(location) > 3 else "")
     return list(model.model_fields) if model else []
 
 
@@ -324,19 +286,20 @@ def _check_references(raw: Any, source: str, folder: Path) -> Iterator[Complaint
 
     Works on the raw document, so that these stand beside the other mistakes of the file.
     """
-    buses = _entries(raw, "buses")
-    for name, bus in buses.items():
+    for name, bus in _entries(raw, "buses").items():
         wanted = bus.get("population")
-        if bus.get("kind") in ("pty", "tcp") and isinstance(wanted, str):
+        if bus.get("kind") in ("pty", "tcp", "simulator") and isinstance(wanted, str):
             place = document.position(raw, ("buses", name, "population"))
             yield from _check_population(wanted, folder, Complaint(source, *place, ""))
+        family = bus.get("family")
+        if isinstance(family, str) and family not in families.names():
+            place = document.position(raw, ("buses", name, "family"))
+            guess = did_you_mean(family, families.names())
+            known = ", ".join(families.names())
+            yield Complaint(source, *place, f"family: {family!r} is not known ({known}){guess}")
+    for section, key, target, noun in _BINDINGS:
+        yield from _check_binding(raw, source, section, key, target, noun)
     for name, gateway in _entries(raw, "gateways").items():
-        bus_name = gateway.get("bus")
-        if isinstance(bus_name, str) and bus_name not in buses:
-            place = document.position(raw, ("gateways", name, "bus"))
-            has = ", ".join(buses) or "none"
-            guess = did_you_mean(bus_name, buses)
-            yield Complaint(source, *place, f"bus: no bus is called {bus_name!r} ({has}){guess}")
         settings = gateway.get("chip_ini")
         if gateway.get("kind") == "reference" and isinstance(settings, dict):
             for key, value in settings.items():
@@ -344,6 +307,40 @@ def _check_references(raw: Any, source: str, folder: Path) -> Iterator[Complaint
                 if message:
                     place = document.position(raw, ("gateways", name, "chip_ini", key), of_key=True)
                     yield Complaint(source, *place, f"chip_ini: {message}")
+    images = raw.get("images") if isinstance(raw, dict) else None
+    for name, path in images.items() if isinstance(images, dict) else ():
+        if isinstance(path, str) and not (folder / path).is_file():
+            place = document.position(raw, ("images", name))
+            yield Complaint(source, *place, f"{name}: there is no file {path}")
+
+
+#: Section and key of each entry that names one of another section; the last is what that is.
+_BINDINGS: Final = (
+    ("buses", "meters", "meters", "meter"),
+    ("buses", "relay", "switches", "switch"),
+    ("meters", "relay", "switches", "switch"),
+    ("gateways", "bus", "buses", "bus"),
+    ("gateways", "power", "switches", "switch"),
+    ("places", "bus", "buses", "bus"),
+    ("places", "gateway", "gateways", "gateway"),
+)
+
+
+def _check_binding(
+    raw: Any, source: str, section: str, key: str, target: str, noun: str
+) -> Iterator[Complaint]:
+    """Yield every name under `key` that nothing in the section `target` has."""
+    known = _entries(raw, target)
+    for name, entry in _entries(raw, section).items():
+        written = entry.get(key)
+        for number, one in enumerate(written if isinstance(written, list) else [written]):
+            if isinstance(one, str) and one not in known:
+                inside = (number,) if isinstance(written, list) else ()
+                place = document.position(raw, (section, name, key, *inside))
+                has = ", ".join(known) or "none"
+                guess = did_you_mean(one, known)
+                message = f"{key}: no {noun} is called {one!r} ({has}){guess}"
+                yield Complaint(source, *place, message)
 
 
 def _entries(raw: Any, section: str) -> dict[str, dict[str, Any]]:

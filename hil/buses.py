@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from gateway.runtime.port import LineFormat
-from hil.bench import ConverterBus
+from hil import serial_ports
+from hil.bridges import Bridge, BridgeError
+from hil.protocols import UnavailableError
+from hil.resources import RealBus, SerialConverter, SimulatorBus, VirtualBus
 from hil.virtual import VirtualConverter
 from simulators import endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hil.bench import Bench, VirtualBus
+    from hil.bench import Bench
     from hil.host import Host
     from simulators.network import Network
 
@@ -31,10 +34,6 @@ CONNECT_LIMIT_S: Final = 5.0
 
 #: struct linger: on, 0 seconds.
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-
-
-class UnavailableError(Exception):
-    """A resource of the bench is not there now; the message names it and says why."""
 
 
 class Converter(Protocol):
@@ -70,9 +69,9 @@ class RealConverter:
 
     virtual = None
 
-    def __init__(self, name: str, bus: ConverterBus) -> None:
+    def __init__(self, name: str, bus: RealBus) -> None:
         self.name = name
-        self.url = bus.url
+        self.url = serial_ports.locate(bus) if isinstance(bus, SerialConverter) else bus.where
         self.line_format = bus.line_format
 
     def close(self) -> None:
@@ -82,9 +81,13 @@ class RealConverter:
 class SimulatedConverter:
     """A `hil.virtual.VirtualConverter` on the loop of `host`, for tests outside that loop."""
 
-    def __init__(self, host: Host, name: str, converter: VirtualConverter) -> None:
+    def __init__(
+        self, host: Host, name: str, converter: VirtualConverter, bridge: Bridge | None = None
+    ) -> None:
         self.name = name
-        self.url = converter.url
+        self.url = bridge.url if bridge is not None else converter.url
+        #: The real program between the simulated bus and the gateway, where there is one.
+        self.bridge = bridge
         self.line_format = LineFormat(converter.network.bus.format.baudrate)
         #: Unix time at the time 0 of the network, whole seconds.
         self.epoch_s = converter.epoch_s
@@ -128,7 +131,24 @@ class SimulatedConverter:
             if self._converter.network.clock is not None:
                 self._converter.network.clock.stop()
 
+        if self.bridge is not None:
+            self.bridge.close()
         self._host.call(closing(), what=f"closing bus {self.name}")
+
+
+class PopulationOnWire(SimulatedConverter):
+    """A simulated population behind a real serial port; the gateway is at the other end of it."""
+
+    def __init__(self, host: Host, bench: Bench, name: str, bus: SimulatorBus) -> None:
+        try:
+            path = serial_ports.locate(bus)
+            starting = VirtualConverter.start_on_port(
+                bench.population(bus), path, seed=bus.seed, baudrate=bus.baudrate
+            )
+            converter = host.call(starting, what=f"opening bus {name}")
+        except (OSError, LookupError) as error:
+            raise UnavailableError(f"bus {name!r}: {error.args[0]}") from error
+        super().__init__(host, name, converter)
 
 
 def open_bus(host: Host, bench: Bench, name: str, folder: Path) -> Converter:
@@ -137,10 +157,16 @@ def open_bus(host: Host, bench: Bench, name: str, folder: Path) -> Converter:
     Raises `UnavailableError` for a real converter that is not there.
     """
     bus = bench.buses[name]
-    if isinstance(bus, ConverterBus):
-        _probe(name, bus.url)
-        return RealConverter(name, bus)
-    return _simulate(host, bench, name, bus, folder)
+    if isinstance(bus, VirtualBus):
+        return _simulate(host, bench, name, bus, folder)
+    if isinstance(bus, SimulatorBus):
+        return PopulationOnWire(host, bench, name, bus)
+    try:
+        converter = RealConverter(name, bus)
+    except LookupError as error:
+        raise UnavailableError(f"bus {name!r}: {error.args[0]}") from error
+    _probe(name, converter.url)
+    return converter
 
 
 def _simulate(
@@ -159,7 +185,15 @@ def _simulate(
         converter = host.call(starting, what=f"opening bus {name}")
     except endpoints.EndpointError as error:
         raise UnavailableError(f"bus {name!r}: {error}") from error
-    return SimulatedConverter(host, name, converter)
+    if bus.through is None:
+        return SimulatedConverter(host, name, converter)
+    rate = converter.network.bus.format.baudrate
+    try:
+        bridge = Bridge(bus.through, converter.url, baudrate=rate)
+    except BridgeError as error:
+        SimulatedConverter(host, name, converter).close()
+        raise UnavailableError(f"bus {name!r}: {error}") from error
+    return SimulatedConverter(host, name, converter, bridge)
 
 
 def _probe(name: str, url: str) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 PACKAGES: Final[dict[str, str]] = {
     "capinfos": "wireshark-common",
     "editcap": "wireshark-common",
+    "ip": "iproute2",
     "lftp": "lftp",
     "node": "nodejs",
     "pdftotext": "poppler-utils",

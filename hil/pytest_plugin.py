@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from hil.bench import Bench
     from hil.buses import Converter
-    from hil.gateways import Gateway
     from hil.host import Host
     from hil.modbus_client import ModbusClient
+    from hil.protocols import DeviceUnderTest
 
 _BENCH: Final = pytest.StashKey["Bench"]()
 
@@ -128,11 +128,12 @@ def converter(
     `Converter.virtual` gives the simulated meters where there are any.
     """
     from hil import buses
+    from hil.protocols import UnavailableError
 
     try:
         name = bench.bus_name(_chosen(request, "bus") or _bus_of_gateway(bench, request))
         opened = buses.open_bus(bench_host, bench, name, tmp_path)
-    except (LookupError, buses.UnavailableError) as error:
+    except (LookupError, UnavailableError) as error:
         _unavailable(request.config, str(error.args[0]))
     try:
         yield opened
@@ -152,14 +153,14 @@ def _bus_of_gateway(bench: Bench, request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture
 def gateway(
     bench: Bench, bench_host: Host, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Gateway]:
+) -> Iterator[DeviceUnderTest]:
     """A gateway that serves Modbus: that of the ``hil`` marker, or the first of the bench.
 
-    The reference gateway is started on its bus, with an empty meter list; `Gateway.reference`
+    The reference gateway is started on its bus, with an empty meter list; `reference`
     has its commands.
     """
     from hil import gateways
-    from hil.buses import UnavailableError
+    from hil.protocols import UnavailableError
 
     try:
         name = bench.gateway_name(_chosen(request, "gateway"))
@@ -179,7 +180,7 @@ def gateway(
 
 
 @pytest.fixture
-def modbus(gateway: Gateway) -> Iterator[ModbusClient]:
+def modbus(gateway: DeviceUnderTest) -> Iterator[ModbusClient]:
     """A Modbus client that is connected to `gateway`."""
     from hil.modbus_client import ModbusClient
 

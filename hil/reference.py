@@ -113,6 +113,11 @@ class ReferenceGateway:
             raise ConnectionError("the gateway's Modbus server is disabled (MODBUS_ENABLE=0)")
         return address
 
+    @property
+    def running(self) -> bool:
+        """True until `stop`."""
+        return self._task is not None
+
     async def call(self, command: Coroutine[Any, Any, Any], name: str) -> Any:
         """Await a command of the appliance, such as ``gateway.appliance.readout()``."""
         return await self._runtime.spawn_root(command, name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import simpy
 
+from hil.serial_endpoint import SerialEndpoint
 from simulators import endpoints
 from simulators.network import Network
 
@@ -25,7 +26,7 @@ ANY_TCP: Final = "tcp:127.0.0.1:0"
 
 
 class VirtualConverter:
-    """A population behind ``pty:PATH`` or ``tcp:HOST:PORT``; made by `start`, ended by `close`."""
+    """A population behind ``pty:PATH``, ``tcp:HOST:PORT`` or a serial port, until `close`."""
 
     def __init__(self, network: Network, endpoint: Endpoint, epoch_s: int) -> None:
         self.network = network
@@ -72,3 +73,20 @@ class VirtualConverter:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+    @classmethod
+    async def start_on_port(
+        cls,
+        population: Population,
+        path: str,
+        *,
+        seed: int | str = 1,
+        baudrate: int | None = None,
+    ) -> Self:
+        """Let `population` answer at the serial port `path`, for a gateway at its other end.
+
+        Raises `simulators.endpoints.EndpointError`, an OSError, when it cannot be opened.
+        """
+        rate = baudrate or population.baudrate or BAUDRATE_DEFAULT
+        network = Network(simpy.Environment(), population, seed=seed, baudrate=rate)
+        return cls(network, SerialEndpoint(network, path), int(time.time()))

@@ -173,7 +173,8 @@ class ComPort:
         del characters
         self._state = "data"
         verb = self._command
-        if byte == COM_PORT and verb in (Telnet.WONT, Telnet.DONT):
+        # A server is asked to DO it; ser2net also says that it WON'T itself, which refuses nothing.
+        if byte == COM_PORT and verb == Telnet.DONT:
             self.refused = True
         if verb == Telnet.DO:
             self._answer(Telnet.WILL if byte in OPTIONS else Telnet.WONT, byte, arrived)

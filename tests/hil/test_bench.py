@@ -15,6 +15,12 @@ from ruamel.yaml import YAML
 from gateway.device import configuration
 from gateway.runtime.port import LineFormat, Parity
 from hil import bench
+from hil.resources import (
+    NetworkGateway,
+    ReferenceGateway,
+    SerialConverter,
+    VirtualBus,
+)
 
 if TYPE_CHECKING:
     from hil.bench import Bench
@@ -23,18 +29,49 @@ GOOD = """\
 bench: desk
 title: USB converter and a gateway on the network
 features: [heat, lab2]
+facts: {rack: "3"}
+images: {gateway firmware: firmware.bin}
 buses:
-  desk: {kind: converter, url: /dev/serial/by-id/usb-1, baudrate: 9600, format: 8E1}
-  remote: {kind: converter, url: "socket://10.0.0.7:10001"}
+  desk:
+    kind: serial
+    id: usb-1
+    baudrate: 9600
+    format: 8E1
+    family: relay-pw100
+    meters: [hall, roof]
+    relay: mains
+  cheap: {kind: serial, vid_pid: "0403:6001", serial_number: A1}
+  remote: {kind: socket, host: 10.0.0.7, port: 10001}
   basement: {kind: tcp, population: demo, seed: 7, speed: 2.5, listen: "127.0.0.1:0"}
-  own: {kind: pty, population: mine.yaml}
+  own: {kind: pty, population: mine.yaml, through: ser2net-rfc2217}
+  server: {kind: rfc2217, host: 10.0.0.8, port: 4001, modem_lines: false}
+  radio: {kind: udp, host: 10.0.0.9, port: 4002}
+  puppet: {kind: simulator, device: /dev/ttyUSB7, population: mine.yaml}
+meters:
+  hall: {identification_number: 12345678, manufacturer: KAM, title: heat, relay: cut}
+  roof: {identification_number: "00428670", primary_address: 9, unit_loads: 2}
+switches:
+  mains: {kind: command, on: [uhubctl, -a, "on"], off: [uhubctl, -a, "off"], safe: "on"}
+  cut: {kind: coil, host: 10.0.0.5, coil: 3}
 gateways:
   reference:
     kind: reference
     bus: basement
     unit_loads: 20
     chip_ini: {METER_TIME: 10, MBUS_SCANMODE: PRIMARYSCAN, NAME: bench}
-  anybus: {kind: network, host: 192.168.1.101, unit_identifier: 1, bus: desk}
+  alone: {kind: reference, bus: own, runs: process}
+  anybus:
+    kind: network
+    host: 192.168.1.101
+    unit_identifier: 1
+    bus: desk
+    page: http://192.168.1.101/
+    user_from: BOX_USER
+    password_from: BOX_PASSWORD
+    power: mains
+places:
+  left: {tags: [usb], bus: desk, gateway: anybus}
+  right: {tags: [virtual], bus: basement, gateway: reference}
 """
 
 MINE = """\
@@ -47,6 +84,7 @@ meters:
 def folder(tmp_path: Path) -> Path:
     """Return a folder with a population of its own."""
     (tmp_path / "mine.yaml").write_text(MINE, encoding="utf-8")
+    (tmp_path / "firmware.bin").write_bytes(b"firmware")
     return tmp_path
 
 
@@ -67,17 +105,18 @@ def test_good_file(folder: Path) -> None:
     good = read(GOOD, folder)
     assert good.name == "desk"
     assert good.features == {"heat", "lab2"}
-    assert list(good.buses) == ["desk", "remote", "basement", "own"]
+    assert list(good.buses)[:4] == ["desk", "cheap", "remote", "basement"]
+    assert good.meters["hall"].identification_number == "12345678"
     desk = good.buses["desk"]
-    assert isinstance(desk, bench.ConverterBus)
+    assert isinstance(desk, SerialConverter)
     assert desk.line_format == LineFormat(9600, 8, Parity.EVEN, 1)
     basement = good.buses["basement"]
-    assert isinstance(basement, bench.VirtualBus)
+    assert isinstance(basement, VirtualBus)
     assert len(good.population(basement)) > 2
     own = good.buses["own"]
-    assert isinstance(own, bench.VirtualBus)
+    assert isinstance(own, VirtualBus)
     assert good.population(own).ids == ["a"]
-    assert isinstance(good.gateways["anybus"], bench.NetworkGateway)
+    assert isinstance(good.gateways["anybus"], NetworkGateway)
 
 
 def test_choice(folder: Path) -> None:
@@ -94,7 +133,7 @@ def test_choice(folder: Path) -> None:
 def test_chip_ini(folder: Path) -> None:
     """The settings of a reference gateway are the factory file with the bench's changes."""
     reference = read(GOOD, folder).gateways["reference"]
-    assert isinstance(reference, bench.ReferenceGateway)
+    assert isinstance(reference, ReferenceGateway)
     settings, found = configuration.load(bench.chip_ini(reference), unit_loads=20)
     assert found == []
     assert (settings.meter_time, settings.mbus_scanmode) == (10, "PRIMARYSCAN")
@@ -108,30 +147,46 @@ def test_all_mistakes_at_once(folder: Path) -> None:
     text = """\
 bench: my desk
 feature: [heat]
+images: {firmware: gone.bin}
 buses:
-  desk: {kind: convertor, url: /dev/ttyUSB0}
-  usb: {kind: converter, url: "sockt://1.2.3.4:5", baudrate: 2401, formt: 8E1}
+  desk: {kind: seriel, device: /dev/ttyUSB0}
+  usb: {kind: socket, host: gw, port: 0, baudrate: 2401, formt: 8E1}
   line: {kind: pty, population: demmo}
   half: {kind: tcp}
   what: {population: demo}
+  both: {kind: serial, id: a, device: /dev/b, family: relay-pw10, meters: [hal]}
+meters:
+  hall: {identification_number: 123456789, manufacturer: Kam, relais: x}
 gateways:
   a: {kind: reference, bus: lines, chip_ini: {METER_TIM: 10, METER_TIME: 5}}
-  b: {kind: network, host: gw, port: 70000}
+  b: {kind: network, host: gw, port: 70000, password: secret}
+places:
+  one: {bus: lin, gateway: c}
 """
     expected = """\
 bench.yaml:1:8: bench: String should match pattern '^[A-Za-z][A-Za-z0-9_-]*$', got 'my desk'
 bench.yaml:2:1: unknown key 'feature'; did you mean 'features'?
-bench.yaml:4:16: kind: expected one of pty, tcp, converter, got 'convertor'; did you mean 'converter'?
-bench.yaml:5:31: url: expected one of socket://, rfc2217://, udp://, got 'sockt://1.2.3.4:5'; did you mean 'socket'?
-bench.yaml:5:62: baudrate: expected one of 300, 600, 1200, 2400, 4800, 9600, 19200, 38400, got 2401
-bench.yaml:5:68: unknown key 'formt'; did you mean 'format'?
-bench.yaml:6:33: population: 'demmo': no such file, and no population of the package; did you mean 'demo'? (apartment-block, collision-torture, data-centre, demo, district-heating, old-basement, worked-examples)
-bench.yaml:7:9: key 'population' is missing here
-bench.yaml:8:9: key 'kind' is missing here: one of pty, tcp, converter
-bench.yaml:10:29: bus: no bus is called 'lines' (desk, usb, line, half, what); did you mean 'line'?
-bench.yaml:10:47: chip_ini: unknown key 'METER_TIM'; did you mean 'METER_TIME'?
-bench.yaml:10:62: chip_ini: METER_TIME: expected 10 to 4294967295 s, got '5'
-bench.yaml:11:38: port: Input should be less than or equal to 65535, got 70000
+bench.yaml:3:20: firmware: there is no file gone.bin
+bench.yaml:5:16: kind: expected one of pty, tcp, serial, socket, rfc2217, udp, simulator, got 'seriel'; did you mean 'serial'?
+bench.yaml:6:39: port: Input should be greater than or equal to 1, got 0
+bench.yaml:6:52: baudrate: expected one of 300, 600, 1200, 2400, 4800, 9600, 19200, 38400, got 2401
+bench.yaml:6:58: unknown key 'formt'; did you mean 'format'?
+bench.yaml:7:33: population: 'demmo': no such file, and no population of the package; did you mean 'demo'? (apartment-block, collision-torture, data-centre, demo, district-heating, old-basement, worked-examples)
+bench.yaml:8:9: key 'population' is missing here
+bench.yaml:9:9: key 'kind' is missing here: one of pty, tcp, serial, socket, rfc2217, udp, simulator
+bench.yaml:10:9: serial: expected exactly one of id, vid_pid and device, got id and device
+bench.yaml:10:55: family: 'relay-pw10' is not known (beckhoff-kl6781, kamstrup-multiport-250, prevodniky-ethmbus-4, prevodniky-rs485tombus-5, relay-pw100, relay-pw250, relay-w60); did you mean 'relay-pw100'?
+bench.yaml:10:76: meters: no meter is called 'hal' (hall); did you mean 'hall'?
+bench.yaml:12:33: identification_number: String should match pattern '^[0-9A-F]{8}$', got '123456789'
+bench.yaml:12:58: manufacturer: String should match pattern '^[A-Z]{3}$', got 'Kam'
+bench.yaml:12:63: unknown key 'relais'; did you mean 'relay'?
+bench.yaml:14:29: bus: no bus is called 'lines' (desk, usb, line, half, what, both); did you mean 'line'?
+bench.yaml:14:47: chip_ini: unknown key 'METER_TIM'; did you mean 'METER_TIME'?
+bench.yaml:14:62: chip_ini: METER_TIME: expected 10 to 4294967295 s, got '5'
+bench.yaml:15:38: port: Input should be less than or equal to 65535, got 70000
+bench.yaml:15:45: unknown key 'password'; did you mean 'password_from'?
+bench.yaml:17:14: bus: no bus is called 'lin' (desk, usb, line, half, what, both); did you mean 'line'?
+bench.yaml:17:28: gateway: no gateway is called 'c' (a, b)
 """  # noqa: E501
     assert "\n".join(complaints(text, folder)) + "\n" == expected
 
@@ -164,14 +219,43 @@ def test_mistake_in_a_population(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["ttyUSB0", "socket://gw", "socket://:5", "udp://gw:70000", "http://gw:80", "rfc2217://gw:x"],
-)
-def test_bad_urls(url: str, folder: Path) -> None:
-    """A URL that the gateway cannot open is refused before anything starts."""
-    (line,) = complaints(f'bench: a\nbuses: {{a: {{kind: converter, url: "{url}"}}}}\n', folder)
-    assert line.startswith("bench.yaml:2:35: url: expected ")
+def test_places_and_tags(folder: Path) -> None:
+    """A place is found by its tags; a file without places is one place."""
+    good = read(GOOD, folder)
+    assert good.place_name() == "left"
+    assert good.place_name(tags=["virtual", "heat"]) == "right"
+    with pytest.raises(LookupError, match=r"no place tagged spare \(left: usb, heat, lab2; right"):
+        good.place_name(tags=["spare"])
+    assert list(bench.virtual().places) == ["virtual"]
+    assert bench.virtual().places["virtual"].bus == "line"
+
+
+def test_facts_of_a_report(folder: Path) -> None:
+    """Every report says which bench, which image and which meters; no secret is among it."""
+    facts = read(GOOD, folder).report_facts()
+    assert facts["bench"] == "desk (USB converter and a gateway on the network)"
+    digest = "d5a0f9e5c5f3f1c2"
+    assert facts["image gateway firmware"].startswith("firmware.bin, 8 bytes, sha256 ")
+    assert len(facts["image gateway firmware"].split()[-1]) == 4 * len(digest)
+    assert facts["bus desk"] == "/dev/serial/by-id/usb-1"
+    assert facts["meter hall"] == "12345678 KAM heat"
+    assert facts["rack"] == "3"
+    assert not any("BOX" in value for value in facts.values())
+
+
+def test_credentials_come_from_the_environment(folder: Path) -> None:
+    """The file names variables only; what they hold is shown by no representation."""
+    box = read(GOOD, folder).gateways["anybus"]
+    assert isinstance(box, NetworkGateway)
+    secret = box.credentials({"BOX_USER": "admin", "BOX_PASSWORD": "hush"})
+    assert secret is not None
+    assert (secret.user, secret.password) == ("admin", "hush")
+    assert "hush" not in repr(secret) + repr(box) + str(read(GOOD, folder).report_facts())
+    with pytest.raises(LookupError, match="the environment variable BOX_PASSWORD"):
+        box.credentials({"BOX_USER": "admin"})
+    text = "bench: a\ngateways: {b: {kind: network, host: b, page: 'http://u:hush@b/'}}\n"
+    (line,) = complaints(text, folder)
+    assert "a password has no place in this file" in line
 
 
 def test_unreadable_file(tmp_path: Path) -> None:

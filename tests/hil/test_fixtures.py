@@ -18,8 +18,8 @@ from tests.simulators.modbus.worked_example import REGISTERS
 if TYPE_CHECKING:
     from hil.bench import Bench
     from hil.buses import Converter
-    from hil.gateways import Gateway
     from hil.modbus_client import ModbusClient
+    from hil.protocols import DeviceUnderTest
 
 
 def test_bench_is_virtual_by_default(bench: Bench) -> None:
@@ -48,7 +48,7 @@ def test_converter_answers(converter: Converter) -> None:
     assert not converter.virtual.ask(lambda network: network.meters["a"].powered)
 
 
-def test_worked_example_over_the_wire(gateway: Gateway, modbus: ModbusClient) -> None:
+def test_worked_example_over_the_wire(gateway: DeviceUnderTest, modbus: ModbusClient) -> None:
     """Found, read and served: every register of the worked example but the times of today."""
     assert gateway.reference is not None
     gateway.reference.commission()
@@ -69,7 +69,7 @@ def _without_times(blocks: list[layout.Block]) -> list[tuple[int, ...]]:
     ]
 
 
-def test_survey_and_identification(gateway: Gateway, modbus: ModbusClient) -> None:
+def test_survey_and_identification(gateway: DeviceUnderTest, modbus: ModbusClient) -> None:
     """The independent client finds what is mapped, a text of zeros included, and no more."""
     assert gateway.reference is not None
     assert isinstance(modbus.read(10, 1), ExceptionAnswer)
@@ -84,7 +84,7 @@ def test_survey_and_identification(gateway: Gateway, modbus: ModbusClient) -> No
     assert identification.text(1) == "2"
 
 
-def test_each_test_gets_a_fresh_gateway(gateway: Gateway, modbus: ModbusClient) -> None:
+def test_each_test_gets_a_fresh_gateway(gateway: DeviceUnderTest, modbus: ModbusClient) -> None:
     """Nothing of the test before is left: the meter list is empty again."""
     assert gateway.reference is not None
     assert gateway.reference.meters() == []
@@ -93,7 +93,7 @@ def test_each_test_gets_a_fresh_gateway(gateway: Gateway, modbus: ModbusClient) 
 
 @pytest.mark.hil(gateway="impatient")
 def test_silent_meter_is_flagged(
-    converter: Converter, gateway: Gateway, modbus: ModbusClient
+    converter: Converter, gateway: DeviceUnderTest, modbus: ModbusClient
 ) -> None:
     """A meter that is switched off is flagged, keeps its values and loses no other meter."""
     assert converter.virtual is not None
@@ -111,7 +111,7 @@ def test_silent_meter_is_flagged(
     assert [group.values for group in after] == [group.values for group in before]
 
 
-def test_events_are_kept(gateway: Gateway) -> None:
+def test_events_are_kept(gateway: DeviceUnderTest) -> None:
     """What the reference gateway logs can be looked at."""
     assert gateway.reference is not None
     gateway.reference.scan()
@@ -121,7 +121,7 @@ def test_events_are_kept(gateway: Gateway) -> None:
 
 
 @pytest.mark.needs("mbpoll")
-def test_mbpoll_reads_the_gateway(gateway: Gateway) -> None:
+def test_mbpoll_reads_the_gateway(gateway: DeviceUnderTest) -> None:
     """A third-party program reads the meter's serial number from the gateway."""
     assert gateway.reference is not None
     gateway.reference.commission()

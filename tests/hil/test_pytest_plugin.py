@@ -75,7 +75,7 @@ GONE = """\
 bench: lab
 title: nothing is plugged in
 buses:
-  usb: {kind: converter, url: /dev/serial/by-id/not-there}
+  usb: {kind: serial, id: not-there}
 gateways:
   box: {kind: network, host: 127.0.0.1, port: 1}
 """
@@ -130,7 +130,7 @@ listener = socket.create_server(("127.0.0.1", 0))
 port = listener.getsockname()[1]
 
 def test_busy(bench, bench_host, converter, tmp_path) -> None:
-    from hil.buses import UnavailableError
+    from hil.protocols import UnavailableError
     from hil.gateways import open_gateway
 
     entry = bench.gateways["reference"]

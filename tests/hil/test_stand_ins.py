@@ -14,9 +14,10 @@ import pytest
 
 from gateway.device.device import CHIP_INI
 from hil import bench as bench_file
-from hil.buses import RealConverter, UnavailableError, open_bus
+from hil.buses import RealConverter, open_bus
 from hil.gateways import ForeignGateway, open_gateway
 from hil.modbus_client import ModbusClient
+from hil.protocols import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from hil.bench import Bench
     from hil.buses import Converter
-    from hil.gateways import Gateway
     from hil.host import Host
+    from hil.protocols import DeviceUnderTest
 
 VIRTUAL = """\
 bench: virtual
@@ -36,9 +37,9 @@ buses:
 REAL = """\
 bench: desk
 buses:
-  desk: {{kind: converter, url: "socket://{host}:{port}", baudrate: 9600}}
-  away: {{kind: converter, url: "rfc2217://127.0.0.1:1"}}
-  quiet: {{kind: converter, url: "udp://127.0.0.1:1"}}
+  desk: {{kind: socket, host: "{host}", port: {port}, baudrate: 9600}}
+  away: {{kind: rfc2217, host: 127.0.0.1, port: 1}}
+  quiet: {{kind: udp, host: 127.0.0.1, port: 1}}
 gateways:
   reference: {{kind: reference, bus: desk, data: data, chip_ini: {{METER_TIME: 60}}}}
 """
@@ -82,7 +83,7 @@ def test_desk_and_network(line: Converter, bench_host: Host, tmp_path: Path) -> 
             assert _serial_number_seen_from_outside(gateway, bench_host, tmp_path) == 428670
 
 
-def _serial_number_seen_from_outside(gateway: Gateway, host: Host, folder: Path) -> int:
+def _serial_number_seen_from_outside(gateway: DeviceUnderTest, host: Host, folder: Path) -> int:
     """Read the first meter's serial number through a bench that knows only the address."""
     name, port = gateway.address
     network = parsed(FOREIGN.format(host=name, port=port), folder)

@@ -59,12 +59,12 @@ def test_options_are_answered_once() -> None:
     assert port.feed(bytes((IAC, WILL, 1))).replies == bytes((IAC, DONT, 1))
 
 
-@pytest.mark.parametrize("verb", [WONT, DONT])
-def test_a_converter_without_com_port_control_is_noticed(verb: int) -> None:
-    """Refusal of option 44 means that the settings will never be confirmed."""
+@pytest.mark.parametrize(("verb", "refused"), [(WONT, False), (DONT, True)])
+def test_a_converter_without_com_port_control_is_noticed(verb: int, refused: bool) -> None:
+    """DONT 44 means that the settings will never be confirmed; ser2net says DO and WONT."""
     port = ComPort()
     port.feed(bytes((IAC, verb, COM_PORT)))
-    assert port.refused
+    assert port.refused is refused
 
 
 def test_a_line_state_names_the_character_beside_it() -> None:
