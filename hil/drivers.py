@@ -267,7 +267,9 @@ def _in_thread(opening: Callable[[], Any], url: str) -> Any:
     thread = threading.Thread(target=run, name=f"opening {url}", daemon=True)
     with warnings.catch_warnings():
         # pyserial 3.5 makes its reader a daemon in a way that Python has deprecated.
-        warnings.filterwarnings("ignore", message=r"set(Daemon|Name)\(\)", category=DeprecationWarning)
+        warnings.filterwarnings(
+            "ignore", message=r"set(Daemon|Name)\(\)", category=DeprecationWarning
+        )
         thread.start()
         thread.join(OPEN_LIMIT_S)
     if result:
