@@ -74,6 +74,9 @@ class Behaviour(BaseModel):
       BF can set; any other is ignored without an answer. `baudrate_fallback`: without a valid frame
       for so long, back to the rate before (ABB A43: 30 s). `baudrate_kept`: the rate set survives
       power loss. `detects_baudrate`: answers at any rate of `baudrates` as it is asked.
+    - `break_baudrate`: the rate to which a break of the master sends the meter back; 300 by the
+      book (MBDOC48 p.56: after a collision, communication begins again at 300 Bd). Without it the
+      rate stays, as a meter with one fixed rate has no other.
     - `parity`: E by the standard (MBDOC48 p.21); N is seen in meters behind converters.
     - `unit_loads`, `space_ma`, `line_ohm`: its mark current in unit loads of 1.5 mA, what it adds
       in space (11 to 20 mA), the resistance of its line. `battery`: keeps state without bus power.
@@ -120,6 +123,7 @@ class Behaviour(BaseModel):
     baudrate_fallback: values.Duration | None = None
     baudrate_kept: bool = False
     detects_baudrate: bool = False
+    break_baudrate: Baudrate | None = None
     parity: Literal["E", "N", "O"] = "E"
     unit_loads: float = Field(default=1, ge=0, le=250)
     space_ma: float = Field(default=SPACE_MA, ge=SPACE_MA_MIN, le=SPACE_MA_MAX)

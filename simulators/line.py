@@ -191,6 +191,8 @@ class Bus:
         self.failure: str | None = None
         self.on_frame: FrameHandler | None = None
         self.master_sent: Callable[[Transmission], None] | None = None
+        #: Called when a break of the master begins.
+        self.on_break: Callable[[], None] | None = None
         #: Called with the transmissions that have just been cut.
         self.on_cut: Callable[[Sequence[Transmission]], None] | None = None
         #: The formats of slaves that listen while the master talks in a given one.
@@ -259,6 +261,8 @@ class Bus:
     def _break(self) -> None:
         """A break begins: slaves that are talking notice it and stop."""
         self.cut()
+        if self.on_break is not None:
+            self.on_break()
 
     def _on_the_line(self, transmission: Transmission) -> None:
         """Let slaves hear what the master says, each in its own format."""

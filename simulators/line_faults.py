@@ -112,8 +112,8 @@ class LineHeld(LineFault):
 class MasterBreak(LineFault):
     """The converter holds the line in space for `length`; slaves that talk stop; ends by itself.
 
-    Realism: what a master with double current detection says to a collision (MBDOC48 p.56); the
-    return to 300 Bd that goes with it there is not modelled.
+    Realism: what a master with double current detection says to a collision (MBDOC48 p.56). Only
+    meters whose behaviour has a `break_baudrate` return to it, at the moment the break begins.
     """
 
     length: values.Duration = Field(default=50_000_000, gt=0)
@@ -235,7 +235,7 @@ class BusSpec(BaseModel):
     - `model`: "20" or "80" unit loads as the device has them, with 140 mA at most (C-46), or "lab"
       without any limit (C-75), the default.
     - `collision_break`: a collision that the converter recognises is answered by a break of 50 ms,
-      which silences the slaves (MBDOC48 p.56).
+      which silences the slaves, and sends those with a `break_baudrate` back to it (MBDOC48 p.56).
     - `faults`: faults of line and converter.
     """
 

@@ -247,6 +247,16 @@ class Meter:
         self._change()
         self._set_answering(self.powered)
 
+    def hear_break(self) -> None:
+        """Return to the rate of a new beginning after a break of the master (MBDOC48 p.56)."""
+        rate = self.behaviour.break_baudrate
+        if rate is None or not self.powered or rate == self.format.baudrate:
+            return
+        self.format = Format(rate, self.behaviour.parity)
+        if self.behaviour.baudrate_kept:
+            self._home = self.format
+        self._change()
+
     def fault(self, name: str, on: bool, **parameters: Any) -> None:
         """Have a fault by its name from now on, or be rid of it.
 

@@ -70,6 +70,7 @@ class Network:
         self.bus.on_frame = self._frame
         self.bus.master_sent = self._master_sent
         self.bus.on_cut = self._cut
+        self.bus.on_break = self._broken_off
         self.bus.formats_heard = self._formats_heard
         self.meters: dict[str, Meter] = {
             meter.id: meter
@@ -338,6 +339,11 @@ class Network:
         for transmission in transmissions:
             if transmission in self._underway:
                 self._expect_end(transmission, None)
+
+    def _broken_off(self) -> None:
+        """The master sends a break: some meters begin anew at another rate."""
+        for meter in self._members:
+            meter.hear_break()
 
     def _slave_sent(self, transmission: Transmission, end: int, pages: list[Sent] | None) -> None:
         """The last stop bit of an answer has left; the last one of a collision reports it."""

@@ -387,6 +387,28 @@ def test_the_baud_rate_is_set_and_falls_back() -> None:
     assert bench.read() != b""
 
 
+def test_a_break_sends_a_meter_back_to_300_bd() -> None:
+    """Who has the rate is deaf at 2400 Bd after a break and answers at 300; others stay."""
+    other = meter(id="other", primary_address=6)
+    bench = Bench(meter(behaviour={"break_baudrate": 300}), other)
+    bench.network.line_fault("master_break", True)
+    bench.wait(1_000_000_000)
+    assert bench.read() == b""
+    assert bench.short(REQ1, 6) != b""
+    bench.form = Format(300)
+    bench.receiver.set_format(bench.form, int(bench.env.now))
+    assert bench.short(REQ1, patience_ns=20_000_000_000)[:1] == b"\x68"
+
+
+def test_a_collision_is_broken_off_and_all_begin_anew_at_300_bd() -> None:
+    """What a converter with double current detection does to a bus by the book."""
+    ends = {"behaviour": {"break_baudrate": 300}}
+    document = {"bus": {"model": "80", "collision_break": True}}
+    bench = Bench(meter(**ends), meter(id="n", primary_address=6, **ends), document=document)
+    bench.short(REQ1, 254)
+    assert {one.format for one in bench.network.meters.values()} == {Format(300)}
+
+
 def test_a_rate_that_it_does_not_have_is_ignored() -> None:
     """No acknowledgement, no change."""
     bench = behaving(baudrates=[300])
