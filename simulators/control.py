@@ -7,7 +7,11 @@
     PUT    /meters/ID/faults/NAME          the fault's parameters, {} for all defaults
     DELETE /meters/ID/faults/NAME
     PUT    /meters/ID/records/N/value      {"value": ...}, as in a population
-    GET    /faults                         names and parameters of all faults
+    GET    /faults                         names and parameters of all faults of meters
+    GET    /line                           line and converter, and the faults that they have
+    PUT    /line/faults/NAME               the fault's parameters, {} for all defaults
+    DELETE /line/faults/NAME
+    GET    /line/faults                    names and parameters of all faults of the line
 
 `Control.answer` is pure but for the network it is about; `http_server` brings the requests. Every
 change happens at the present moment of the simulation. An error names what was expected; a request
@@ -16,6 +20,7 @@ that fails changes nothing.
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -23,13 +28,15 @@ from urllib.parse import unquote
 from pydantic import TypeAdapter, ValidationError
 
 from simulators import faults as kinds
-from simulators import values
+from simulators import line_faults, values
 from simulators.document import did_you_mean
 from simulators.http_server import HttpError, HttpServer, Request
 from simulators.line import now_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from pydantic import BaseModel
 
     from simulators.meter import Meter
     from simulators.network import Network
@@ -85,7 +92,14 @@ class Control:
             case []:
                 return self._read(request, self._overview)
             case ["faults"]:
-                return self._read(request, _faults)
+                return self._read(request, partial(_faults, kinds.FAULTS))
+            case ["line"]:
+                return self._read(request, self._line)
+            case ["line", "faults"]:
+                return self._read(request, partial(_faults, line_faults.LINE_FAULTS))
+            case ["line", "faults", name]:
+                self._line_fault(request, name)
+                return self._line()
             case ["meters"]:
                 meters = self._network.meters.values()
                 return self._read(request, lambda: [_brief(meter) for meter in meters])
@@ -122,16 +136,25 @@ class Control:
         return document()
 
     def _fault(self, request: Request, meter: Meter, name: str) -> None:
-        """Switch a fault on or off."""
+        """Switch a fault of a meter on or off."""
+        self._switch(request, lambda on, parameters: meter.fault(name, on, **parameters))
+
+    def _line_fault(self, request: Request, name: str) -> None:
+        """Switch a fault of the line or of its converter on or off."""
+        line_fault = self._network.line_fault
+        self._switch(request, lambda on, parameters: line_fault(name, on, **parameters))
+
+    def _switch(self, request: Request, switch: Callable[[bool, dict[str, Any]], None]) -> None:
+        """PUT switches something on with the parameters of the body, DELETE switches it off."""
         _allow(request, "PUT", "DELETE")
         try:
             if request.method == "DELETE":
-                meter.fault(name, False)
+                switch(False, {})
                 return
             parameters = {} if request.body is None else request.body
             if not isinstance(parameters, dict):
                 raise HttpError(HTTPStatus.BAD_REQUEST, "want the parameters as a JSON object")
-            meter.begin(kinds.make(name, parameters))
+            switch(True, parameters)
         except KeyError as error:
             raise HttpError(HTTPStatus.NOT_FOUND, str(error.args[0])) from error
         except ValidationError as error:
@@ -163,6 +186,18 @@ class Control:
             "now_ns": self._now(),
             "speed": network.clock.speed if network.clock is not None else None,
             "selected": [meter.id for meter in network.selected],
+        }
+
+    def _line(self) -> dict[str, Any]:
+        network = self._network
+        return {
+            "baudrate": network.bus.format.baudrate,
+            "converter": network.bus.converter.state.value,
+            "mark_ma": network.supply.mark_ma,
+            "overloaded": network.supply.overloaded,
+            "faults": {
+                name: fault.model_dump(mode="json") for name, fault in network.line_faults.items()
+            },
         }
 
     def _whole(self, meter: Meter) -> dict[str, Any]:
@@ -198,9 +233,9 @@ def _brief(meter: Meter) -> dict[str, Any]:
     }
 
 
-def _faults() -> dict[str, Any]:
+def _faults(known: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
     """Every fault with the schema of its parameters, whose description says how real it is."""
-    return {name: fault.model_json_schema() for name, fault in kinds.FAULTS.items()}
+    return {name: fault.model_json_schema() for name, fault in known.items()}
 
 
 def _allow(request: Request, *methods: str) -> None:

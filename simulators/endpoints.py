@@ -3,6 +3,8 @@
 Each behaves like a converter on a serial line: one master at a time, characters no earlier than
 the wire would deliver them, nothing kept for a master that has gone. A client that vanishes,
 closes one direction only or does not read is an ordinary day; the endpoint is ready for the next.
+A converter that vanishes (the fault `converter_gone`) takes its place with it: connections are
+reset and refused until it returns, a pseudo-terminal is gone, datagrams stay unanswered.
 A pseudo-terminal is no serial line: it has no pace, no parity and no modem lines of its own, so
 pace and parity are those of the simulated line behind it. RFC 2217 can carry a rate and errors: a
 master that sets another rate than the meters' is heard as noise, as on the wire. Several endpoints
@@ -15,11 +17,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 import tty
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from simulators.com_port import ComPort
+from simulators.converter import State
 from simulators.datagrams import UdpEndpoint
 from simulators.frames import FRAME_LENGTH_MAX
 from simulators.realtime import HOST_PAUSE_NS, Master, RealTime
@@ -127,8 +132,16 @@ class TcpEndpoint:
         self._network = network
         self._clock = clock
         self._kind = kind
-        self._server: asyncio.Server | None = None
+        self._factory: Callable[[], _TcpMaster] = partial(
+            _TcpMaster if kind == "tcp" else _Rfc2217Master, self
+        )
+        self._servers: list[asyncio.Server] = []
+        # While the converter is gone: bound sockets that nobody can connect to.
+        self._held: list[socket.socket] = []
+        self._reopening: asyncio.Task[None] | None = None
         self._connected: _TcpMaster | None = None
+        self._place: tuple[str, int] = ("", 0)
+        self._leave = network.bus.converter.watch(self._converter_changed)
         #: Connections turned away because there was a master already.
         self.refused = 0
 
@@ -139,28 +152,59 @@ class TcpEndpoint:
         """Listen; EndpointError where that is impossible."""
         endpoint = cls(network, clock, kind)
         loop = asyncio.get_running_loop()
-        connection: Callable[[TcpEndpoint], _TcpMaster]
-        connection = _TcpMaster if kind == "tcp" else _Rfc2217Master
         try:
-            endpoint._server = await loop.create_server(lambda: connection(endpoint), host, port)
+            server = await loop.create_server(endpoint._factory, host, port)
         except OSError as error:
+            endpoint._leave()
             msg = f"cannot listen on {kind}:{host}:{port}: {error.strerror or error}"
             raise EndpointError(msg) from error
+        endpoint._servers.append(server)
+        endpoint._place = server.sockets[0].getsockname()[:2]
+        endpoint._converter_changed()
         return endpoint
 
     @property
     def where(self) -> str:
         """``tcp:HOST:PORT`` or ``rfc2217:HOST:PORT`` as bound."""
-        assert self._server is not None, "open has made the server"
-        host, port = self._server.sockets[0].getsockname()[:2]
+        host, port = self._place
         return f"{self._kind}:[{host}]:{port}" if ":" in host else f"{self._kind}:{host}:{port}"
 
     async def close(self) -> None:
         """Stop listening and hang up."""
-        if self._server is not None:
-            self._server.close()
+        self._leave()
+        if self._reopening is not None:
+            self._reopening.cancel()
+            await asyncio.wait([self._reopening])
+        for server in self._servers:
+            server.close()
+        for held in self._held:
+            held.close()
         if self._connected is not None:
             self._connected.hang_up()
+
+    def _converter_changed(self) -> None:
+        """A converter that has vanished resets its connections and refuses new ones."""
+        gone = self._network.bus.converter.state is State.GONE
+        if gone and self._servers:
+            places = [(one.family, one.getsockname()) for it in self._servers for one in it.sockets]
+            for server in self._servers:
+                server.close()
+            self._servers.clear()
+            self._held = [_bound(family, place) for family, place in places]
+            if self._connected is not None:
+                self._connected.reset()
+        elif not gone and self._held and self._reopening is None:
+            self._reopening = asyncio.get_running_loop().create_task(self._reopen())
+
+    async def _reopen(self) -> None:
+        """Listen again at the same place; the port has stayed ours."""
+        loop = asyncio.get_running_loop()
+        while self._held:
+            self._servers.append(await loop.create_server(self._factory, sock=self._held[0]))
+            del self._held[0]
+        self._reopening = None
+        # It may have vanished again meanwhile.
+        self._converter_changed()
 
     def admit(self, master: _TcpMaster) -> Master | None:
         """Give the place to a new master; None if it is taken.
@@ -254,6 +298,13 @@ class _TcpMaster(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def reset(self) -> None:
+        """Break the connection off, as a device that has lost it: the peer gets a reset."""
+        if self._transport is not None:
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
+
 
 class _Rfc2217Master(_TcpMaster):
     """One connection that speaks RFC 2217: settings reach the line, errors reach the master."""
@@ -282,6 +333,16 @@ class _Rfc2217Master(_TcpMaster):
             self._write(self._port.carry(data, faults))
 
 
+def _bound(family: int, place: tuple[str, int]) -> socket.socket:
+    """A socket that keeps a place; until somebody listens on it, connections are refused."""
+    held = socket.socket(family, socket.SOCK_STREAM)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    held.bind(place)
+    return held
+
+
 def _keep_alive(connection: socket.socket) -> None:
     """Find out within a minute that a peer has vanished without a word, and free its place."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -298,20 +359,19 @@ class PtyEndpoint:
     """
 
     def __init__(self, network: Network, clock: RealTime, link: Path) -> None:
+        self._network = network
+        self._clock = clock
         self._link = link.absolute()
         self._shown = link
         self._loop = asyncio.get_running_loop()
-        self._controller, self._slave = os.openpty()
+        self._master: Master | None = None
+        self._leave = network.bus.converter.watch(self._converter_changed)
         try:
-            tty.setraw(self._slave)
-            os.set_blocking(self._controller, False)
-            self._place_link(os.ttyname(self._slave))
-        except OSError as error:
-            self._close_ends()
-            msg = f"cannot make pty:{link}: {error.strerror or error}"
-            raise EndpointError(msg) from error
-        self._master = Master(network, clock, self._deliver)
-        self._loop.add_reader(self._controller, self._readable)
+            self._plug_in()
+        except EndpointError:
+            self._leave()
+            raise
+        self._converter_changed()
 
     @property
     def where(self) -> str:
@@ -320,8 +380,42 @@ class PtyEndpoint:
 
     async def close(self) -> None:
         """Remove the link, if it is still ours, and the pseudo-terminal."""
+        self._leave()
+        self._pull_out()
+
+    def _converter_changed(self) -> None:
+        """An adapter that is pulled out takes its device with it; plugged in it has a new one."""
+        gone = self._network.bus.converter.state is State.GONE
+        if gone:
+            self._pull_out()
+        elif self._master is None:
+            try:
+                self._plug_in()
+            except EndpointError as error:
+                # Whoever has given the converter back cannot help it; the loop's handler tells.
+                self._loop.call_exception_handler({"message": str(error), "exception": error})
+
+    def _plug_in(self) -> None:
+        """Make the pseudo-terminal and its name; EndpointError."""
+        self._controller, self._slave = os.openpty()
+        try:
+            tty.setraw(self._slave)
+            os.set_blocking(self._controller, False)
+            self._place_link(os.ttyname(self._slave))
+        except OSError as error:
+            self._close_ends()
+            msg = f"cannot make pty:{self._shown}: {error.strerror or error}"
+            raise EndpointError(msg) from error
+        self._master = Master(self._network, self._clock, self._deliver)
+        self._loop.add_reader(self._controller, self._readable)
+
+    def _pull_out(self) -> None:
+        """Remove the name, if it is still ours, and hang up on whoever has the terminal open."""
+        if self._master is None:
+            return
         self._loop.remove_reader(self._controller)
         self._master.close()
+        self._master = None
         if self._link.is_symlink() and self._link.readlink() == self._target:
             self._link.unlink()
         self._close_ends()
@@ -338,7 +432,7 @@ class PtyEndpoint:
             data = os.read(self._controller, READ_SIZE)
         except (BlockingIOError, InterruptedError):
             return
-        if data:
+        if data and self._master is not None:
             self._master.send(data)
 
     def _deliver(self, data: bytes, _faults: Faults) -> None:

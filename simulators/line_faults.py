@@ -90,7 +90,9 @@ class ConverterMute(LineFault):
 class ConverterGone(LineFault):
     """The converter vanishes from the host; open ports are dead, and stay so when it returns.
 
-    Realism: an adapter pulled out, or a TCP converter that restarts.
+    TCP connections are reset and refused, the device of a pseudo-terminal is gone, datagrams are
+    lost. Realism: an adapter pulled out, or a TCP converter that restarts; a host that is cut off
+    altogether would not even refuse.
     """
 
 
@@ -165,6 +167,11 @@ def kind(name: str) -> type[LineFault]:
         msg = f"{name!r} is no fault of the line (known: {', '.join(LINE_FAULTS)})"
         raise KeyError(msg)
     return LINE_FAULTS[name]
+
+
+def name_of(fault: type[LineFault]) -> str:
+    """The name of a fault by its class."""
+    return next(name for name, kind in LINE_FAULTS.items() if kind is fault)
 
 
 def switch(fault: LineFault | type[LineFault], converter: Converter, noise: Noise) -> None:

@@ -81,6 +81,8 @@ class Network:
         self.observations: deque[Observation] = deque(maxlen=kept)
         #: The clock that it follows in real time; `endpoints.serve` sets it.
         self.clock: RealTime | None = None
+        #: The faults of line and converter that there are now, by name.
+        self.line_faults: dict[str, LineFault] = {}
         self._subscribers: list[Subscriber] = []
         self._members = list(self.meters.values())
         self._bit = {meter.id: 1 << number for number, meter in enumerate(self._members)}
@@ -145,6 +147,10 @@ class Network:
 
     def switch(self, fault: LineFault | type[LineFault]) -> None:
         """Begin a fault of the line, or end the one of a class."""
+        if isinstance(fault, type):
+            self.line_faults.pop(line_faults.name_of(fault), None)
+        elif not isinstance(fault, MasterBreak | LineHeld):
+            self.line_faults[line_faults.name_of(type(fault))] = fault
         line_faults.switch(fault, self.bus.converter, self.bus.noise)
         if isinstance(fault, MasterBreak):
             self.bus.hold("master", fault.length)

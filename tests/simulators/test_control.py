@@ -199,3 +199,37 @@ def test_a_place_that_is_none_is_refused(text: str) -> None:
     """The message shows what a place looks like."""
     with pytest.raises(ValueError, match="HOST:PORT"):
         control.place(text)
+
+
+# --- The line ---------------------------------------------------------------------------------
+
+
+def test_faults_of_the_line_are_switched(simulation: Controlled) -> None:
+    """An echo that a master hears, a converter that hangs, and both gone again."""
+    assert simulation.ask("GET", "/line")["faults"] == {}
+    shown = simulation.ask("PUT", "/line/faults/echo", {})
+    assert shown["faults"] == {"echo": {}}
+    with opened(simulation.port) as port:
+        assert poll(port, length=len(REQ_A)) == REQ_A
+        simulation.ask("DELETE", "/line/faults/echo")
+        shown = simulation.ask("PUT", "/line/faults/converter_mute", {})
+        assert (shown["converter"], shown["faults"]) == ("mute", {"converter_mute": {}})
+    shown = simulation.ask("DELETE", "/line/faults/converter_mute")
+    assert (shown["converter"], shown["faults"]) == ("working", {})
+
+
+def test_a_fault_of_the_line_that_is_none_is_refused(simulation: Controlled) -> None:
+    """A name that there is not, a parameter out of its range, a method that means nothing."""
+    answer = simulation.ask("PUT", "/line/faults/lift", {})
+    assert (answer["status"], "error_bursts" in answer["error"]) == (404, True)
+    answer = simulation.ask("PUT", "/line/faults/bit_errors", {"rate": 2})
+    assert (answer["status"], "rate" in answer["error"]) == (400, True)
+    assert simulation.ask("POST", "/line/faults/echo", {})["status"] == 405
+    assert simulation.ask("GET", "/line")["faults"] == {}
+
+
+def test_it_names_the_faults_of_the_line(simulation: Controlled) -> None:
+    """With their parameters, and how real they are."""
+    known = simulation.ask("GET", "/line/faults")
+    assert "Realism" in known["converter_gone"]["description"]
+    assert "rate" in known["bit_errors"]["properties"]

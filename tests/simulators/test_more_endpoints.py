@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import serial
 
 from simulators import datagrams
 from simulators.com_port import ComPort
@@ -18,6 +19,7 @@ from tests.simulators.test_endpoints import PATIENCE_S, REQ_A, TELEGRAM_LENGTH, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 #: A master as pyserial's own client for RFC 2217 makes one; its module uses names that newer
 #: Pythons warn of, so it gets a process of its own.
@@ -171,3 +173,96 @@ def test_a_client_of_rfc_2217_may_vanish(simulation: Simulation) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while b"\x68\x24\x24\x68" not in talk(port, REQ_A):
         assert time.monotonic() < deadline
+
+
+# --- A converter that dies and returns --------------------------------------------------------
+
+
+def switch(simulation: Simulation, name: str, on: bool) -> None:
+    """Switch a fault of the line, on the loop of the simulation."""
+
+    async def now() -> None:
+        simulation.network.line_fault(name, on)
+
+    simulation.run(now())
+
+
+def is_refused(port: int) -> bool:
+    """Whether nobody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def is_reset(master: socket.socket) -> bool:
+    """Whether a connection is broken off, and not merely closed."""
+    try:
+        while master.recv(4096):
+            pass
+    except ConnectionResetError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rfc2217"])
+def test_a_converter_that_dies_drops_its_connection(simulation: Simulation, kind: str) -> None:
+    """It resets the one that is there, refuses others, and answers at the same port again."""
+    port = port_of(simulation.serve(f"{kind}:127.0.0.1:0"))
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as master:
+        master.sendall(REQ_A)
+        assert master.recv(1) == b"\x68"
+        switch(simulation, "converter_gone", True)
+        assert is_reset(master)
+    assert is_refused(port)
+    for _ in range(3):
+        # A host may switch it back and forth as fast as it likes.
+        switch(simulation, "converter_gone", False)
+        switch(simulation, "converter_gone", True)
+    switch(simulation, "converter_gone", False)
+    ends = time.monotonic() + PATIENCE_S
+    while is_refused(port):
+        assert time.monotonic() < ends, "it does not return"
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as master:
+        master.settimeout(PATIENCE_S)
+        master.sendall(REQ_A)
+        assert master.recv(1) == b"\x68"
+
+
+def test_an_adapter_that_is_pulled_out_takes_its_device_along(
+    simulation: Simulation, tmp_path: Path
+) -> None:
+    """The name is gone, who has it open gets an error or the end; plugged in it is there again."""
+    link = tmp_path / "ttyMB"
+    simulation.serve(f"pty:{link}")
+    device = os.open(link, os.O_RDWR | os.O_NOCTTY)
+    try:
+        switch(simulation, "converter_gone", True)
+        assert not link.is_symlink()
+        try:
+            ended = os.read(device, 1) == b""
+        except OSError:
+            ended = True
+        assert ended
+    finally:
+        os.close(device)
+    switch(simulation, "converter_gone", False)
+    with serial.serial_for_url(str(link), 2400, timeout=PATIENCE_S) as port:
+        port.write(REQ_A)
+        assert len(port.read(TELEGRAM_LENGTH)) == TELEGRAM_LENGTH
+
+
+def test_a_dead_converter_says_nothing_over_udp(simulation: Simulation) -> None:
+    """Datagrams are lost while it is gone; the place is free when it returns."""
+    where = ("127.0.0.1", port_of(simulation.serve("udp:127.0.0.1:0")))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as master:
+        master.settimeout(0.3)
+        switch(simulation, "converter_gone", True)
+        master.sendto(REQ_A, where)
+        with pytest.raises(TimeoutError):
+            master.recv(4096)
+        switch(simulation, "converter_gone", False)
+        master.settimeout(PATIENCE_S)
+        master.sendto(REQ_A, where)
+        assert master.recv(4096)[:1] == b"\x68"
