@@ -15,6 +15,7 @@ from simulators.characters import BAUDRATES
 from simulators.electricity import LINE_OHM_MAX, SPACE_MA, SPACE_MA_MAX, SPACE_MA_MIN
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Mapping
 
 #: Data of the fixed data structure: two counters of four characters.
@@ -157,6 +158,28 @@ class Behaviour(BaseModel):
             msg = "detects_baudrate: want the rates under 'baudrates'"
             raise ValueError(msg)
         return self
+
+    @property
+    def patient(self) -> bool:
+        """Whether it makes no difference when it acts on SND_NKE to 255: now, or when asked next.
+
+        Whoever may be asleep, starts up slowly or counts the time since a valid frame is not.
+        """
+        return self.sleeps_after is None and not self.boots_for and self.baudrate_fallback is None
+
+    def draw_delay(self, rng: random.Random, bits: tuple[float, float], bit: int) -> int:
+        """How long an answer takes, of a range in bits, in the units of `bit`."""
+        low, high = int(bits[0] * bit), int(bits[1] * bit)
+        if self.slow_share and rng.random() < self.slow_share:
+            return int(self.slow_bits * bit)
+        if self.answer_shape == "uniform":
+            return rng.randint(low, high)
+        if self.answer_shape == "normal":
+            # The ends are three standard deviations away.
+            drawn = rng.gauss((low + high) / 2, (high - low) / 6)
+        else:
+            drawn = low + rng.expovariate(1.0) * (high - low) / 5
+        return min(max(low, int(drawn)), high)
 
     def check(self, pages: int, lengths: list[int]) -> None:
         """Refuse (ValueError) what does not suit a meter with so many telegrams of such lengths."""

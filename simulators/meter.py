@@ -316,19 +316,7 @@ class Meter:
 
     def draw_delay(self, bit: int) -> int:
         """How long the meter takes until it answers, in the units of `bit`."""
-        low, high = self.settings.answer_delay_bits
-        low, high = int(low * bit), int(high * bit)
-        shape = self.behaviour.answer_shape
-        if self.behaviour.slow_share and self._rng.random() < self.behaviour.slow_share:
-            return int(self.behaviour.slow_bits * bit)
-        if shape == "uniform":
-            return self._rng.randint(low, high)
-        if shape == "normal":
-            # The ends are three standard deviations away.
-            drawn = self._rng.gauss((low + high) / 2, (high - low) / 6)
-        else:
-            drawn = low + self._rng.expovariate(1.0) * (high - low) / 5
-        return min(max(low, int(drawn)), high)
+        return self.behaviour.draw_delay(self._rng, self.settings.answer_delay_bits, bit)
 
     # --- What it does -------------------------------------------------------------------------
 
@@ -343,19 +331,6 @@ class Meter:
             self._awake_from_ns = now_ns + behaviour.wakes_in
             return False
         return now_ns >= self._awake_from_ns
-
-    @property
-    def patient(self) -> bool:
-        """Whether it makes no difference when it acts on SND_NKE to 255: now, or when asked next.
-
-        Whoever may be asleep, starts up slowly or counts the time since a valid frame is not.
-        """
-        behaviour = self.behaviour
-        return (
-            behaviour.sleeps_after is None
-            and not behaviour.boots_for
-            and behaviour.baudrate_fallback is None
-        )
 
     def reset_link(self) -> None:
         """Act on SND_NKE to 255, which nobody answers (MBDOC48 p.24)."""

@@ -179,7 +179,9 @@ class Network:
         }
         self._detecting = [meter for meter in self._members if meter.behaviour.detects_baudrate]
         self._powered = sum(self._bit[meter.id] for meter in self._members if meter.powered)
-        self._patient = sum(self._bit[meter.id] for meter in self._members if meter.patient)
+        self._patient = sum(
+            self._bit[meter.id] for meter in self._members if meter.behaviour.patient
+        )
         self._shy = sum(
             self._bit[meter.id]
             for meter in self._members
