@@ -51,6 +51,8 @@ _TOLD: Final = {
     "gateway.startup": "start-up {step}: {text}",
     "gateway.scan": "scan {value}",
     "gateway.readout": "read-out {value}",
+    "readout.overload": "bus too slow for its cycles: {value} (pass {pass_s} s, cycle {cycle_s} s)",
+    "gateway.clock": "clock set by {source}, a step of {step} s",
     "meter.found": "found {serial} {letters} {medium_name}",
     "bus.opened": "bus {url} open at {baudrate} Bd",
     "bus.failed": "bus failed: {text}",

@@ -7,9 +7,10 @@ new `Device` on the same storage, which is all that survives it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from gateway.device.book import MeterStatistics
 from gateway.device.device import BusFigures, Device, Ending, Wiring
 from gateway.device.keys import Tab
 
@@ -42,6 +43,8 @@ class MeterView:
     """Whether the meter's own row was changed and not saved (`C-47`)."""
     edited_values: frozenset[int] = frozenset()
     """Positions of the values whose rows were."""
+    statistics: MeterStatistics = field(default_factory=MeterStatistics)
+    """How its read-outs went since the start."""
 
 
 class Appliance:
@@ -120,6 +123,13 @@ class Appliance:
     async def restore_list(self) -> None:
         """Bring back the meter list of before the last Save (`C-34`); raises OSError."""
         await self._device.submit("restore", self._device.saving.restore_list)
+
+    def set_time(self, unix_time: int, source: str = "page") -> int:
+        """Set the device's clock (`GEN-01`, `C-64`); returns the step in seconds.
+
+        No timer moves. Raises ValueError for a time before 2000 or after 2106.
+        """
+        return self._device.core.clock.set(unix_time, source)
 
     def reboot(self) -> None:
         """Restart and initialise everything anew (`SVC-02`); `ready` waits for the new start."""
@@ -209,6 +219,14 @@ class Appliance:
         """ACT and ST (`LED-01`, `LED-02`)."""
         return self._device.core.states.leds
 
+    def unix_time(self) -> int:
+        """The device's own time; seconds since its start while the clock is not set (`C-64`)."""
+        return self._device.core.clock.unix_time()
+
+    def clock_is_set(self) -> bool:
+        """Whether anybody has told the device what time it is."""
+        return self._device.core.clock.is_set
+
     def configuration(self) -> Configuration:
         """The settings in force."""
         return self._device.configuration
@@ -225,6 +243,10 @@ class Appliance:
         """Requests, exceptions and connections of the Modbus server; None before it started."""
         sessions = self._device.sessions
         return sessions.counters if sessions is not None else None
+
+    def is_overloaded(self) -> bool:
+        """Whether the bus is too slow for the cycles: the last pass outlasted one of them."""
+        return self._device.core.is_overloaded
 
     def clients(self) -> list[Client]:
         """The Modbus connections that are open now."""
@@ -274,4 +296,5 @@ def _view(
         meter.handle,
         is_edited,
         edited_values,
+        replace(meter.statistics),
     )

@@ -58,6 +58,38 @@ _FORMS: Final = {
 _UNITS: Final = {unit.symbol: int(unit) for unit in reversed(Unit)}
 
 
+@dataclass(slots=True)
+class MeterStatistics:
+    """How the read-outs of one meter went since the start of the device."""
+
+    readouts: int = 0
+    """Tries, cyclic and forced."""
+    failures: int = 0
+    """Tries that brought no valid first telegram (row 3, row 9)."""
+    failures_in_a_row: int = 0
+    last_success: int = 0
+    """Unix time of the last valid first telegram; 0 before there was one."""
+    last_ns: int = 0
+    """What the last try took."""
+    longest_ns: int = 0
+    retries: int = 0
+    """Telegrams sent again."""
+    missed_cycles: int = 0
+    """Read-outs that fell due and were skipped, because the bus was busy for a whole cycle."""
+
+    def tried(self, read_at: int | None, duration_ns: int, retries: int) -> None:
+        """Count one try; `read_at` is its unix time, None for a failure."""
+        self.readouts += 1
+        self.last_ns = duration_ns
+        self.longest_ns = max(self.longest_ns, duration_ns)
+        self.retries += retries
+        if read_at is not None:
+            self.last_success, self.failures_in_a_row = read_at, 0
+        else:
+            self.failures += 1
+            self.failures_in_a_row += 1
+
+
 @dataclass(slots=True, eq=False)
 class ListedMeter:
     """One meter of the list."""
@@ -68,6 +100,7 @@ class ListedMeter:
     due_ns: int = 0
     reading: MeterReading = field(default_factory=MeterReading)
     published: MeterEntry | None = None
+    statistics: MeterStatistics = field(default_factory=MeterStatistics)
     list_is_partial: bool = False
     """True while the values are those of a read-out that lost its last pages."""
 
@@ -271,6 +304,7 @@ class MeterBook:
         if meter.due_ns <= now:
             behind = (now - meter.due_ns) // cycle_ns + 1
             meter.due_ns += behind * cycle_ns
+            meter.statistics.missed_cycles += behind
 
     # --- Readings -----------------------------------------------------------------------------
 

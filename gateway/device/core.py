@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.device import plans
 from gateway.device.book import MeterBook
+from gateway.device.clock import DeviceClock
 from gateway.device.configuration import Configuration
 from gateway.device.edits import Edits
 from gateway.device.files import DeviceFiles
@@ -31,11 +32,14 @@ class Core:
         self.book = MeterBook()
         self.edits = Edits(self.book)
         self.files = DeviceFiles(rt, wiring.unit_loads)
+        self.clock = DeviceClock(rt, follows_host=wiring.host_clock)
         self.states = States(rt, self.files.troubles)
         #: End of the last pass, unix time (`C-05`); 0 before the first.
         self.last_readout = 0
         #: False while the list in memory has meters that the file does not.
         self.list_is_kept = True
+        #: True while a pass takes longer than a cycle of one of its meters.
+        self.is_overloaded = False
         self.image: RegisterImage = self._build(None)
 
     @property

@@ -74,6 +74,7 @@ class Device:
         self._ending: Ending | None = None
         self._scope: Scope | None = None
         self._has_ended = False
+        self._was_command = False
         self.core = Core(rt, wiring)
         self.bus = Bus(self.core)
         self.server = ModbusServer(rt, wiring, lambda: self.core.image)
@@ -107,7 +108,8 @@ class Device:
         core = self.core
         core.startup(1, "network settings are the host's")
         core.startup(2, "no service needs device keys")
-        core.startup(3, "system time is the host's")
+        is_set = core.clock.is_set
+        core.startup(3, "system time is the host's" if is_set else "system time is not set")
         core.load()
         core.startup(4, await self.server.start(core.configuration))
         core.startup(5, "main application")
@@ -148,12 +150,19 @@ class Device:
         return command.result
 
     async def _turn(self) -> None:
-        """One command, or one pass over what is due, or one try to open the bus, or a wait."""
-        command = await self._next_command(self._next_due())
-        if command is not None:
-            await self._execute(command)
-            return
+        """One command, or one pass over what is due, or one try to open the bus, or a wait.
+
+        A command goes before a pass, but two never do: neither side starves the other.
+        """
         due = self.core.book.due(self._rt.now())
+        if not (due and self._was_command):
+            command = await self._next_command(self._next_due())
+            self._was_command = command is not None
+            if command is not None:
+                await self._execute(command)
+                return
+            due = self.core.book.due(self._rt.now())
+        self._was_command = False
         if due:
             await self.read_out(due)
         elif self.bus.is_wanted:

@@ -132,6 +132,8 @@ class Link:
         self.echoes = settings.echo is Echo.ON
         #: Telegrams sent since the line was opened.
         self.sent = 0
+        #: Those among them that repeated one that was not answered well.
+        self.retries = 0
 
     @property
     def answer_window_ns(self) -> int:
@@ -269,6 +271,7 @@ class Link:
     ) -> Answer:
         """Send ``telegram(1)``, ``telegram(2)`` ... until an answer is `wanted`."""
         for number in range(1, tries + 1):
+            self.retries += number > 1
             answer = await self._exchange(telegram(number), first_byte_ns)
             if answer.kind in wanted or number == tries:
                 return answer

@@ -171,7 +171,8 @@ async def read_meter(link: Link, plan: ReadoutPlan, target: Target) -> Readout:
 
 async def _next_page(link: Link, target: Target, sequence: PageSequence) -> PageVerdict | str:
     """One page, repeated at most MBUS_MAXRETRY times; a text says why there is none."""
-    for _ in range(link.settings.tries):
+    for number in range(link.settings.tries):
+        link.retries += number > 0
         answer = await link.request(target.a_field, tries=1)
         decoded, reason = judge_data(answer, target)
         if decoded is not None:

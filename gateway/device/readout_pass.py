@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.device import plans
 from gateway.device.leds import DeviceState
 from gateway.device.readout import Readout, read_meter
-from gateway.runtime.port import LineError
+from gateway.runtime.port import NS_PER_S, LineError
 
 if TYPE_CHECKING:
     from gateway.device.book import ListedMeter
@@ -25,6 +25,7 @@ async def read_out(
     A `forced` pass leaves the cycle as it was planned (`MET-04`).
     """
     left = list(meters)
+    begin = core.rt.now()
 
     async def conversation(link: Link) -> None:
         while left:
@@ -36,9 +37,8 @@ async def read_out(
         for meter in left:
             _unreadable(core, meter)
         if not forced:
-            for meter in meters:
-                core.book.schedule(meter, core.rt.now(), core.configuration.meter_time)
-        core.last_readout = core.rt.unix_time()
+            _plan_next(core, meters, core.rt.now() - begin)
+        core.last_readout = core.clock.unix_time()
         bus.counted_pass()
         core.publish()
 
@@ -46,23 +46,48 @@ async def read_out(
         await bus.hold(DeviceState.READOUT, conversation, finish)
 
 
+def _plan_next(core: Core, meters: list[ListedMeter], pass_ns: int) -> None:
+    """Plan the next read-outs, and tell when the bus is too slow for the cycles, or no more.
+
+    Whoever is due is read once in a pass, so an overload slows all meters down alike.
+    """
+    general_s = core.configuration.meter_time
+    for meter in meters:
+        core.book.schedule(meter, core.rt.now(), general_s)
+    cycles_s = [meter.entry.readoutcycle or general_s for meter in meters]
+    slow = sum(cycle_s * NS_PER_S < pass_ns for cycle_s in cycles_s)
+    if bool(slow) is not core.is_overloaded:
+        core.is_overloaded = bool(slow)
+        core.rt.log(
+            "readout.overload",
+            value=core.is_overloaded,
+            meters=slow,
+            pass_s=-(-pass_ns // NS_PER_S),
+            cycle_s=min(cycles_s),
+        )
+
+
 async def _read_one(core: Core, link: Link, meter: ListedMeter) -> None:
     plan = plans.readout_plan(core.configuration)
     target = plans.target(
         core.configuration, meter.addressing, meter.primary_address, meter.address
     )
+    begin, retries = core.rt.now(), link.retries
     readout = await read_meter(link, plan, target)
+    read_at = core.clock.unix_time() if readout.pages else None
+    meter.statistics.tried(read_at, core.rt.now() - begin, link.retries - retries)
     if readout.pages and core.book.fill(meter, readout, core.configuration):
         core.keep_list()
-    core.book.take(meter, readout, core.rt.unix_time(), core.configuration)
+    core.book.take(meter, readout, core.clock.unix_time(), core.configuration)
     _tell(core, meter, readout.failure)
 
 
 def _unreadable(core: Core, meter: ListedMeter) -> None:
+    meter.statistics.tried(None, 0, 0)
     core.book.take(
         meter,
         Readout((), complete=False, limited=False, failure="the bus is not available"),
-        core.rt.unix_time(),
+        core.clock.unix_time(),
         core.configuration,
     )
     _tell(core, meter, "the bus is not available")

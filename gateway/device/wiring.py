@@ -21,5 +21,7 @@ class Wiring:
     """What the way to the bus may add to an answer: 0 on a line of the runtime's own clock."""
     echo: Echo = Echo.AUTO
     """Whether the converter sends the master's own bytes back."""
+    host_clock: bool = True
+    """Whether the device takes the host's time; else its clock starts at 1970 (`C-64`)."""
     serial_number: int = 75907
     unit_loads: int = 80
