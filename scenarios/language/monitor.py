@@ -37,7 +37,9 @@ from scenarios.language.properties import (
     Involves,
     Not,
     Or,
+    Past,
     Path,
+    Quantified,
     Span,
     Term,
     Until,
@@ -157,6 +159,8 @@ def truth(formula: Formula, log: EventLog, end: int) -> Truth:
             return signals.until(truth(left, log, end), truth(right, log, end), low, high)
         case Window():
             return _window(formula, truth(formula.body, log, end))
+        case Quantified():
+            raise ValueError("'any' and 'every' are gone once a property is resolved")
         case Involves():
             raise ValueError("'involves' speaks about an event and stands inside 'where'")
 
@@ -206,10 +210,23 @@ def _values(term: Term, log: EventLog, end: int) -> Steps[Any]:
             track = log.tracks.get(name, _EMPTY)
             changes = zip(track.times, track.values, strict=True)
             return signals.from_changes(changes, None, end)
+        case Past(kind=kind, path=path):
+            return _past(kind, _values(path, log, end))
         case Count(path=path, where=where):
             times = _occurrences(log.tracks.get(path.name, _EMPTY), where)
             counted = ((time, number) for number, time in enumerate(times, 1))
             return signals.from_changes(counted, 0, end)
+
+
+def _past(kind: str, steps: Steps[Any]) -> Steps[Any]:
+    """Return what a signal was before its present value, or at first."""
+    if kind == "prev":
+        return signals.from_changes(
+            zip(steps.starts, (None, *steps.values[:-1]), strict=True), None, steps.end
+        )
+    seen = ((start, value) for start, _, value in steps.stretches() if value is not None)
+    start, first = next(seen, (0, None))
+    return signals.from_changes([(start, first)], None, steps.end)
 
 
 def _terms(formula: Compare) -> tuple[Term, Term]:

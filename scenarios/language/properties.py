@@ -87,7 +87,19 @@ class Count:
     where: Formula | None
 
 
-Term = Constant | Path | Count
+@dataclass(frozen=True, slots=True)
+class Past:
+    """``prev``: the value that a signal had before the present one; ``prev_start``: its first.
+
+    Unknown while there has been none. A value that was replaced in the same nanosecond never was.
+    """
+
+    span: Span
+    kind: Literal["prev", "prev_start"]
+    path: Path
+
+
+Term = Constant | Path | Count | Past
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 
 
@@ -176,6 +188,18 @@ class Edge:
     body: Formula
 
 
+@dataclass(frozen=True, slots=True)
+class Quantified:
+    """``any``, ``every``: the body for some, or for each, of the meters that its wildcard means.
+
+    Without it a wildcard makes one instance of the whole property for each meter.
+    """
+
+    span: Span
+    kind: Literal["any", "every"]
+    body: Formula
+
+
 WindowKind = Literal["always", "never", "eventually", "once", "historically"]
 #: Windows that look ahead; the others look back.
 AHEAD: Final = ("always", "never", "eventually")
@@ -208,13 +232,15 @@ class Until:
     right: Formula
 
 
-Formula = Compare | Holds | Involves | Not | And | Or | Implies | Iff | Edge | Window | Until
+Formula = (
+    Compare | Holds | Involves | Not | And | Or | Implies | Iff | Edge | Quantified | Window | Until
+)
 
 
 def parts_of(formula: Formula) -> tuple[Formula, ...]:
     """Return the formulas directly below `formula`, in reading order."""
     match formula:
-        case Not(body=body) | Edge(body=body) | Window(body=body):
+        case Not(body=body) | Edge(body=body) | Quantified(body=body) | Window(body=body):
             return (body,)
         case And(parts=parts) | Or(parts=parts):
             return parts
@@ -243,7 +269,7 @@ def paths_of(formula: Formula) -> list[Path]:
     for term in terms_of(formula):
         if isinstance(term, Path):
             found.append(term)
-        elif isinstance(term, Count):
+        elif isinstance(term, Count | Past):
             found.append(term.path)
     for part in parts_of(formula):
         found += paths_of(part)
@@ -377,6 +403,11 @@ class _Trees(Transformer[Token, Any]):
         path = Path(_token_span(children[0]), str(children[0]))
         return Count(_span(meta), path, children[1])
 
+    @v_args(meta=True)
+    def past(self, meta: Any, children: list[Token]) -> Past:
+        kind, path = children
+        return Past(_span(meta), str(kind), Path(_token_span(path), str(path)))  # type: ignore[arg-type]
+
     def selector(self, children: list[Token]) -> str:
         return str(children[0])
 
@@ -420,6 +451,26 @@ class _Trees(Transformer[Token, Any]):
     def edge(self, meta: Any, children: list[Any]) -> Edge:
         kind, body = children
         return Edge(_span(meta), str(kind), body)  # type: ignore[arg-type]
+
+    @v_args(meta=True)
+    def quantified(self, meta: Any, children: list[Any]) -> Quantified:
+        kind, body = children
+        return Quantified(_span(meta), str(kind), body)  # type: ignore[arg-type]
+
+    @v_args(meta=True)
+    def torn(self, meta: Any, children: list[Token]) -> Holds:
+        """``torn(CLIENT.reads, meter(x).registers.integer)`` is a signal of the meter."""
+        reads, integer = children
+        client, _, what = str(reads).rpartition(".")
+        if what != "reads" or "." in client:
+            hint = "want the reads of a client, such as hammer.reads"
+            raise PropertySyntaxError(reads.start_pos or 0, len(reads), hint)
+        meter, _, value = str(integer).partition(".")
+        if value != "registers.integer" or not meter.startswith("meter("):
+            hint = "want meter(x).registers.integer"
+            raise PropertySyntaxError(integer.start_pos or 0, len(integer), hint)
+        span = _token_span(integer)
+        return Holds(_span(meta), Path(span, f"{meter}.torn({client})"))
 
     @v_args(meta=True)
     def involves(self, meta: Any, children: list[Any]) -> Involves:

@@ -27,7 +27,9 @@ from scenarios.language.properties import (
     LiteralKind,
     Not,
     Or,
+    Past,
     Path,
+    Quantified,
     Span,
     Term,
     Until,
@@ -92,16 +94,10 @@ def resolve(formula: Formula, names: Names) -> tuple[list[Instance], list[Findin
     """Return the instances of a property, and everything that is wrong with it."""
     resolver = _Resolver(names)
     resolved = resolver.formula(formula)
-    wildcards = dict.fromkeys(
-        selector
-        for path in paths_of(formula)
-        if is_wildcard(selector := vocabulary.selector_of(path.name) or "")
-    )
-    if len(wildcards) > 1:
-        first, second = list(wildcards)[:2]
-        path = next(path for path in paths_of(formula) if f"({second})" in path.name)
-        message = f"a property watches one group of meters, here '{first}' and '{second}'"
-        resolver.findings.append(Finding("SCN037", message, path.span))
+    if not resolver.findings:
+        resolved = resolver.spread(resolved)
+    wildcards = _wildcards(resolved)
+    resolver.one_group(resolved)
     if resolver.findings:
         return [], resolver.findings
     resolved = _bind_where(resolved, names.meters)
@@ -109,6 +105,12 @@ def resolve(formula: Formula, names: Names) -> tuple[list[Instance], list[Findin
         return [Instance("", resolved)], []
     meters = matching(next(iter(wildcards)), names.meters)[:INSTANCES_MAX]
     return [Instance(meter, _with_meter(resolved, meter)) for meter in meters], []
+
+
+def _wildcards(formula: Formula) -> list[str]:
+    """Return the patterns of meters in `formula`, each once, in reading order."""
+    selectors = (vocabulary.selector_of(path.name) or "" for path in paths_of(formula))
+    return list(dict.fromkeys(selector for selector in selectors if is_wildcard(selector)))
 
 
 # --- Names and kinds --------------------------------------------------------------------------
@@ -140,6 +142,32 @@ class _Resolver:
                 return formula
             case _:
                 return _rebuild(formula, self.formula)
+
+    def one_group(self, formula: Formula) -> None:
+        """Complain where a formula is about two groups of meters at once."""
+        wildcards = _wildcards(formula)
+        if len(wildcards) > 1:
+            first, second = wildcards[:2]
+            path = next(path for path in paths_of(formula) if f"({second})" in path.name)
+            message = f"a property watches one group of meters, here '{first}' and '{second}'"
+            self._complain("SCN037", message, path.span)
+
+    def spread(self, formula: Formula) -> Formula:
+        """Put the meters of each ``any`` and ``every`` in the place of its wildcard."""
+        if not isinstance(formula, Quantified):
+            return _rebuild(formula, self.spread)
+        body = self.spread(formula.body)
+        wildcards = _wildcards(body)
+        self.one_group(body)
+        if not wildcards:
+            message = f"'{formula.kind}' is about a group of meters, and there is none inside"
+            self._complain("SCN037", message, formula.span, "write meter(*) or meter(e*)")
+            return formula
+        meters = matching(wildcards[0], self._names.meters)[:INSTANCES_MAX]
+        parts = tuple(_with_meter(body, meter) for meter in meters)
+        if not parts:
+            return body
+        return Or(formula.span, parts) if formula.kind == "any" else And(formula.span, parts)
 
     def _bounds(self, formula: Window | Until) -> None:
         if formula.high is not None and formula.low > formula.high:
@@ -207,11 +235,12 @@ class _Resolver:
                 if where is not None:
                     self._where(where)
                 return (None, None) if row is None else (Kind.NUMBER, _COUNT)
-            case Path(span=span):
-                row = self._signal(term)
+            case Path(span=span) | Past(path=Path(span=span)):
+                path = term.path if isinstance(term, Past) else term
+                row = self._signal(path)
                 if row is not None and row.kind is Kind.EVENT:
                     message = f"{row.path} is {row.kind.value}"
-                    self._complain("SCN034", message, span, f"write count({term.name})")
+                    self._complain("SCN034", message, span, f"write count({path.name})")
                     return None, None
                 return (None, None) if row is None else (row.kind, row)
 
@@ -273,7 +302,7 @@ _COUNT: Final = Signal("count(…)", Kind.NUMBER, vocabulary.Capability.GATEWAY_
 def _rebuild(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
     """Return `formula` with `change` applied to the formulas directly below it."""
     match formula:
-        case Not(body=body) | Edge(body=body) | Window(body=body):
+        case Not(body=body) | Edge(body=body) | Quantified(body=body) | Window(body=body):
             return replace(formula, body=change(body))
         case And(parts=parts) | Or(parts=parts):
             return replace(formula, parts=tuple(change(part) for part in parts))
@@ -292,7 +321,7 @@ def _with_meter(formula: Formula, meter: str) -> Formula:
         match one:
             case Path(name=name) if is_wildcard(vocabulary.selector_of(name) or ""):
                 return replace(one, name=vocabulary.with_meter(name, meter))
-            case Count(path=path):
+            case Count(path=path) | Past(path=path):
                 changed = term(path)
                 assert isinstance(changed, Path), "a path stays a path"
                 return replace(one, path=changed)

@@ -20,6 +20,7 @@ from scenarios.language.properties import (
     Implies,
     Not,
     Or,
+    Past,
     Path,
     Term,
     Until,
@@ -50,6 +51,13 @@ def value(term: Term, log: EventLog, at: int) -> Any:
         return term.value
     if isinstance(term, Count):
         return sum(c.path == term.path.name and c.at_ns <= at for c in log.changes)
+    if isinstance(term, Past):
+        times = {c.at_ns for c in log.changes if c.path == term.path.name and c.at_ns <= at}
+        states = [value(term.path, log, time) for time in sorted(times)]
+        different = [one for n, one in enumerate(states) if n == 0 or one != states[n - 1]]
+        if term.kind == "prev_start":
+            return different[0] if different else None
+        return different[-2] if len(different) > 1 else None
     assert isinstance(term, Path)
     seen = [c.value for c in log.changes if c.path == term.name and c.at_ns <= at]
     return seen[-1] if seen else None

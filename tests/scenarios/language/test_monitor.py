@@ -23,6 +23,7 @@ from scenarios.language.properties import (
     LiteralKind,
     Not,
     Or,
+    Past,
     Path,
     Span,
     Until,
@@ -54,7 +55,8 @@ def _logs(draw: st.DrawFn) -> tuple[EventLog, int]:
 
 def _atoms() -> st.SearchStrategy[Formula]:
     paths = st.sampled_from(_PATHS).map(lambda name: Path(_AT, name))
-    terms = st.one_of(paths, paths.map(lambda path: Count(_AT, path, None)))
+    pasts = st.builds(Past, st.just(_AT), st.sampled_from(["prev", "prev_start"]), paths)
+    terms = st.one_of(paths, paths.map(lambda path: Count(_AT, path, None)), pasts)
     constants = st.integers(0, 2).map(lambda n: Constant(_AT, LiteralKind.NUMBER, n))
     operators = st.sampled_from(["==", "!=", "<", ">="])
     return st.builds(Compare, st.just(_AT), operators, terms, st.one_of(constants, paths))
