@@ -14,8 +14,11 @@ from scenarios.backends.base import StepFailure
 from scenarios.clients import Clients
 from scenarios.language.durations import show
 from scenarios.language.ir import (
+    Add,
     Allocate,
     Configure,
+    Deallocate,
+    Delete,
     Every,
     Hang,
     Identify,
@@ -29,6 +32,7 @@ from scenarios.language.ir import (
     PowerGateway,
     Readout,
     Reboot,
+    Reload,
     Repeat,
     Request,
     Save,
@@ -171,12 +175,18 @@ class Executor:
                 await self._command("readout", lambda: stage.readout(meter))
             case Allocate():
                 await stage.allocate()
-            case Save():
-                await stage.save()
+            case Save(refused=refused):
+                await _refusing(stage.save, refused=refused, what="save")
             case Reboot():
                 await stage.reboot()
-            case Configure(config=config):
-                stage.configure(config)
+            case Configure(refused=refused):
+
+                async def change() -> None:
+                    stage.edit(step)
+
+                await _refusing(change, refused=refused, what="change that")
+            case Add() | Delete() | Deallocate() | Reload():
+                stage.edit(step)
             case Write(file=file, text=text):
                 stage.write(file, text)
             case _:
@@ -329,6 +339,20 @@ class Executor:
     async def _poll(self, registers: Registers | None) -> None:
         words = await self._reader.read(registers)
         self._stage.signals.took(words, everything=registers is None)
+
+
+async def _refusing(
+    act: Callable[[], Coroutine[Any, Any, None]], *, refused: bool, what: str
+) -> None:
+    """Do something that the gateway may have to refuse; raises DeedError if it does not."""
+    try:
+        await act()
+    except DeedError:
+        if not refused:
+            raise
+        return
+    if refused:
+        raise DeedError(f"the gateway was to refuse to {what}, and did it")
 
 
 def _end(stage: Stage, deed: MeterFault | LineFault) -> None:

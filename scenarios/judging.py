@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reports.record import Timeline
     from scenarios.backends.base import Outcome
     from scenarios.language.diagnostics import Diagnostic
-    from scenarios.language.ir import Check, ExpectedRegisters, Scenario
+    from scenarios.language.ir import Check, ExpectedRegisters, Scenario, TriggeredFault
 
 #: Words that one literal check names in its reason; the rest is counted.
 WORDS_SHOWN_MAX: Final = 8
@@ -91,7 +91,7 @@ class _Judging:
 
     def cases(self) -> list[Case]:
         """Return all cases in the order of the file, the steps first."""
-        cases = [self._steps()]
+        cases = [self._steps(), *map(self._fault, self._scenario.faults)]
         assumed = [self._case(one) for one in self._scenario.assume]
         cases += [_as_assumption(case) for case in assumed]
         broken = next((case for case in assumed if case.verdict > Verdict.PASS), None)
@@ -110,6 +110,16 @@ class _Judging:
         else:
             verdict, reason = Verdict.PASS, ""
         return Case(id="do", title="The steps were carried out", verdict=verdict, reason=reason)
+
+    def _fault(self, fault: TriggeredFault) -> Case:
+        """A fault that never happened leaves untried what the scenario is about."""
+        track = self._outcome.log.tracks.get(f"fault({fault.id}).fired")
+        fired = len(track.times) if track is not None else 0
+        title = f"The fault of line {fault.place.line} happened [{_times(fired)}]"
+        if fired:
+            return Case(id=fault.id, title=title, verdict=Verdict.PASS)
+        reason = f"{fault.place}: vacuous: its trigger never fired"
+        return Case(id=fault.id, title=title, verdict=Verdict.INCONCLUSIVE, reason=reason)
 
     def _cases(self, judged: Check) -> list[Case]:
         missing = self._missing.get(judged.id)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from gateway.runtime.port import Runtime
     from scenarios.language.events import EventLog
+    from scenarios.language.ir import Add, Configure, Deallocate, Delete, Reload
     from scenarios.polling import RegisterSignals
     from scenarios.tearing import Tearing
     from simulators import faults as meter_faults
@@ -64,7 +63,11 @@ class Stage(Protocol):
         ...
 
     async def save(self) -> None:
-        """Let it write its meter list; DeedError where it cannot."""
+        """Let it save what was changed; DeedError where it refuses."""
+        ...
+
+    def edit(self, deed: Configure | Add | Delete | Deallocate | Reload) -> None:
+        """Change something as a page does; DeedError where the gateway refuses."""
         ...
 
     async def reboot(self) -> None:
@@ -73,10 +76,6 @@ class Stage(Protocol):
 
     async def serving(self) -> None:
         """Wait until the gateway, which is being switched on, serves."""
-        ...
-
-    def configure(self, config: Mapping[str, str]) -> None:
-        """Change keys in the file chip.ini."""
         ...
 
     def write(self, file: str, text: str) -> None:

@@ -48,19 +48,20 @@ class Triggers:
             case AtTime(ns=ns):
                 self._later(fault, ns + fault.after_ns)
                 return lambda: None
-            case AtPageRequest(meter=meter, page=page):
-                return self._at_page_request(fault, f"meter({meter}).requests", page)
+            case AtPageRequest():
+                return self._at_page_request(fault, fault.trigger)
             case AtValues(wanted=wanted):
                 return self._at_values(fault, wanted)
 
-    def _at_page_request(self, fault: TriggeredFault, path: str, page: int) -> Callable[[], None]:
-        left = fault.times
+    def _at_page_request(self, fault: TriggeredFault, trigger: AtPageRequest) -> Callable[[], None]:
+        path, asked = f"meter({trigger.meter}).requests", 0
 
         def heard(change: Change) -> None:
-            nonlocal left
-            if left and change.path == path and change.value == page:
-                left -= 1
-                self._fire(fault)
+            nonlocal asked
+            if change.path == path and change.value == trigger.page:
+                asked += 1
+                if trigger.number <= asked < trigger.number + fault.times:
+                    self._fire(fault)
 
         return self._stage.log.subscribe(heard)
 

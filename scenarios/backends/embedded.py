@@ -17,16 +17,19 @@ from gateway.device.configuration import factory_chip_ini
 from gateway.device.configuration import load as load_configuration
 from gateway.device.configuration import save as save_configuration
 from gateway.device.device import CHIP_INI, Wiring
+from gateway.device.edits import EditError
 from gateway.device.keys import KEYS
 from scenarios.backends.base import FinalRegisters, Outcome
 from scenarios.checks.expectation import expected_meter
 from scenarios.checks.layout import Clock
 from scenarios.executor import SETTLE_NS, Executor
 from scenarios.language.events import NO_EVIDENCE, EventLog
+from scenarios.language.ir import Add, Configure, Deallocate, Delete, Reload
 from scenarios.language.vocabulary import INITIAL, Capability
 from scenarios.polling import PollError, RegisterReader, RegisterSignals
 from scenarios.stage import DeedError
 from scenarios.tearing import Tearing
+from simulators import faults as meter_faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
     from gateway.runtime.port import Event, Nursery, Runtime, Task
     from scenarios.checks.expectation import ExpectedMeter
     from scenarios.language.ir import Scenario, World
-    from simulators import faults as meter_faults
     from simulators import line_faults
     from simulators.meter import Meter
     from simulators.network import Network
@@ -162,7 +164,7 @@ class Stage:
         """Write the meter list."""
         try:
             await self._appliance.save()
-        except OSError as error:
+        except (OSError, EditError) as error:
             raise DeedError(f"the gateway did not save: {error}") from error
 
     async def reboot(self) -> None:
@@ -174,11 +176,46 @@ class Stage:
         """Wait until the gateway serves."""
         await self._appliance.ready()
 
-    def configure(self, config: Mapping[str, str]) -> None:
-        """Change keys in chip.ini."""
-        storage = self._rt.storage
-        text = changed(storage.read(CHIP_INI), config, self._wiring.unit_loads)
-        storage.replace(CHIP_INI, text)
+    def edit(self, deed: Configure | Add | Delete | Deallocate | Reload) -> None:
+        """Change something as a page does."""
+        try:
+            self._edit(deed)
+        except EditError as error:
+            raise DeedError(f"the gateway refused: {error}") from error
+
+    def _edit(self, deed: Configure | Add | Delete | Deallocate | Reload) -> None:
+        appliance = self._appliance
+        match deed:
+            case Configure(config=config, edits=edits):
+                for name, text in config.items():
+                    appliance.set_key(name, text)
+                for edit in edits:
+                    handle = self._handle(edit.meter)
+                    if edit.number is None:
+                        appliance.set_meter(handle, edit.element, edit.text)
+                    else:
+                        appliance.set_value(handle, edit.number, edit.element, edit.text)
+            case Add():
+                appliance.add_meters(
+                    deed.serial, link=deed.link, cycle=deed.cycle, label=deed.label,
+                    register=deed.register, count=deed.count,
+                )  # fmt: skip
+            case Delete(meters=meters):
+                for meter in meters:
+                    appliance.delete(self._handle(meter))
+            case Deallocate():
+                appliance.deallocate_registers()
+            case Reload():
+                appliance.reload()
+
+    def _handle(self, name: str) -> int:
+        """Return what the gateway calls a meter of the population."""
+        meter = self._network.meters[name]
+        wanted = (meter.identification_number, meter.manufacturer)
+        for view in self._appliance.meters():
+            if (view.identification_number, view.entry.manufacturer) == wanted:
+                return view.handle
+        raise DeedError(f"the gateway has no meter {wanted[0]} in its list")
 
     def write(self, file: str, text: str) -> None:
         """Replace a file."""
@@ -304,9 +341,20 @@ class Stage:
         the gateway has had the time to notice.
         """
         return {
-            name: expected_meter(meter, flags=0 if meter.answering else UNREADABLE)
+            name: _as_found(
+                meter, expected_meter(meter, flags=0 if meter.answering else UNREADABLE)
+            )
             for name, meter in self._network.meters.items()
         }
+
+
+def _as_found(meter: Meter, expected: ExpectedMeter) -> ExpectedMeter:
+    """Return what is expected of a meter whose header has lied from the start.
+
+    A search knows a meter by what its header says, and by nothing else.
+    """
+    lies = [fault for fault in meter.settings.faults if isinstance(fault, meter_faults.Header)]
+    return replace(expected, **lies[-1].model_dump(exclude_none=True)) if lies else expected
 
 
 class Recorder:

@@ -6,20 +6,26 @@ fault or a value takes is checked by the simulator's own models.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from gateway.device.elements import METER_ELEMENTS, VALUE_ELEMENTS
 from gateway.device.keys import KEYS
 from gateway.device.kinds import KindError
 from scenarios.language import verbs
 from scenarios.language.diagnostics import did_you_mean
 from scenarios.language.ir import (
+    Add,
     Allocate,
     Configure,
+    Deallocate,
+    Delete,
     Hang,
     Identify,
     LineFault,
+    ListEdit,
     Malformed,
     MeterFault,
     Need,
@@ -29,6 +35,7 @@ from scenarios.language.ir import (
     Readout,
     Reboot,
     Registers,
+    Reload,
     Request,
     Save,
     Scan,
@@ -44,8 +51,9 @@ from simulators import faults as meter_faults
 from simulators import line_faults, values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator
 
+    from gateway.device.elements import Element
     from scenarios.language.diagnostics import Diagnostic, Place
     from scenarios.language.fields import Strict
     from scenarios.language.ir import Step
@@ -58,7 +66,11 @@ _NEEDS: Final = {
     "allocate": Capability.GATEWAY_COMMANDS,
     "save": Capability.GATEWAY_COMMANDS,
     "reboot": Capability.GATEWAY_COMMANDS,
-    "configure": Capability.GATEWAY_FILES,
+    "configure": Capability.GATEWAY_COMMANDS,
+    "reload": Capability.GATEWAY_COMMANDS,
+    "add": Capability.GATEWAY_COMMANDS,
+    "delete": Capability.GATEWAY_COMMANDS,
+    "deallocate": Capability.GATEWAY_COMMANDS,
     "write": Capability.GATEWAY_FILES,
     "hang": Capability.GATEWAY_HANG,
     "poll": Capability.MODBUS,
@@ -72,6 +84,15 @@ _NEEDS: Final = {
     "echo": Capability.LINE_FAULTS,
     "cut": Capability.LINE_FAULTS,
     "mend": Capability.LINE_FAULTS,
+}
+
+#: Verbs that take nothing.
+_PLAIN: Final[Mapping[type[Strict], Callable[[Place], Step]]] = {
+    verbs.ScanStep: Scan,
+    verbs.AllocateStep: Allocate,
+    verbs.ReloadStep: Reload,
+    verbs.DeallocateStep: Deallocate,
+    verbs.RebootStep: Reboot,
 }
 
 _VALUE: Final = TypeAdapter[Any](values.ValueSpec)
@@ -109,22 +130,21 @@ class DeedLowering:
 
     def lower(self, content: Strict, location: Location, place: Place) -> Step | None:
         """Return the deed, None where it has mistakes."""
+        plain = _PLAIN.get(type(content))
+        if plain is not None:
+            return plain(place)
         match content:
-            case verbs.ScanStep():
-                return Scan(place)
             case verbs.ReadoutStep(readout=whom):
                 if whom.meter is not None:
                     self._one_meter(whom.meter, [*location, "readout", "meter"])
                 return Readout(place, whom.meter)
-            case verbs.AllocateStep():
-                return Allocate(place)
-            case verbs.SaveStep():
-                return Save(place)
-            case verbs.RebootStep():
-                return Reboot(place)
+            case verbs.SaveStep(save=saved):
+                return Save(place, saved.refused)
             case verbs.ConfigureStep(configure=settings):
-                where = [*location, "configure", "config"]
-                return Configure(place, self.config(settings.config, where))
+                where = [*location, "configure"]
+                config = self.config(settings.config, [*where, "config"])
+                edits = tuple(self._edits(settings.meters, [*where, "meters"]))
+                return Configure(place, config, edits, settings.refused)
             case verbs.WriteStep(write=file):
                 return Write(place, file.file, file.text)
             case verbs.HangStep(hang=hang):
@@ -136,6 +156,11 @@ class DeedLowering:
 
     def _to_world(self, content: Strict, location: Location, place: Place) -> Step | None:
         match content:
+            case verbs.AddStep(add=one):
+                given = (one.serial, one.link, one.cycle, one.label, one.register_, one.count)
+                return Add(place, *given)
+            case verbs.DeleteStep(delete=whose):
+                return Delete(place, self.meters(whose.meter, [*location, "delete", "meter"]))
             case verbs.PowerStep(power=power):
                 return self._power(power, [*location, "power"], place)
             case verbs.FaultStep(fault=fault):
@@ -176,12 +201,15 @@ class DeedLowering:
 
     # --- Names --------------------------------------------------------------------------------
 
-    def meters(self, selector: str, location: Location) -> tuple[str, ...]:
-        """Return the meters that an id or a pattern means; none is a mistake."""
+    def meters(self, selector: str, location: Location, *, key: bool = False) -> tuple[str, ...]:
+        """Return the meters that an id or a pattern means; none is a mistake.
+
+        The selector stands at `location`, as a value or as a `key`.
+        """
         found = tuple(matching(selector, self._names.meters))
         if not found and self._names.known:
             hint = did_you_mean(selector, self._names.meters)
-            place = self._source.value(location)
+            place = (self._source.key if key else self._source.value)(location)
             self._complain("SCN025", f"unknown meter '{selector}'", place, hint)
         return found
 
@@ -215,6 +243,38 @@ class DeedLowering:
                 place = self._source.value([*location, name])
                 self._complain("SCN015", f"{key.name} wants {error}", place)
         return texts
+
+    def _edits(self, rows: Mapping[str, Any], location: Location) -> Iterator[ListEdit]:
+        """Yield every element that is changed; names and texts go through the device's table."""
+        for selector, elements in rows.items():
+            here = [*location, selector]
+            for meter in self.meters(selector, here, key=True):
+                for name, value in elements.items():
+                    if name == "values" and isinstance(value, Mapping):
+                        yield from self._value_edits(meter, value, [*here, "values"])
+                    elif self._element(METER_ELEMENTS, name, [*here, name]):
+                        yield ListEdit(meter, None, name, _text(value))
+
+    def _value_edits(
+        self, meter: str, values_: Mapping[Any, Any], location: Location
+    ) -> Iterator[ListEdit]:
+        for number, elements in values_.items():
+            here = [*location, number]
+            if not isinstance(number, int) or not isinstance(elements, Mapping):
+                message = "want a mapping such as {0: {register: 100}}"
+                self._complain("SCN014", message, self._source.key(here))
+                continue
+            for name, value in elements.items():
+                if self._element(VALUE_ELEMENTS, name, [*here, name]):
+                    yield ListEdit(meter, number, name, _text(value))
+
+    def _element(self, known: Mapping[str, Element], name: str, location: Location) -> bool:
+        if name in known:
+            # What it takes, and what it refuses, is the device's to say when it runs.
+            return True
+        hint = did_you_mean(str(name), known)
+        self._complain("SCN011", f"unknown element '{name}'", self._source.key(location), hint)
+        return False
 
     # --- The world ----------------------------------------------------------------------------
 
@@ -301,3 +361,8 @@ class DeedLowering:
         if poll.start is None or poll.count is None:
             return None
         return Registers(poll.start, poll.count)
+
+
+def _text(value: Any) -> str:
+    """Return a YAML value as the device's files would write it."""
+    return str(int(value)) if isinstance(value, bool) else str(value)

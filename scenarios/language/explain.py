@@ -112,8 +112,9 @@ def _fault(fault: TriggeredFault) -> str:
     match fault.trigger:
         case AtTime(ns=ns):
             when = f"{show(ns)} after the first step"
-        case AtPageRequest(meter=meter, page=page):
+        case AtPageRequest(meter=meter, page=page, number=number):
             when = f"when telegram {page} of meter '{meter}' is asked for"
+            when += f" for time {number}" if number > 1 else ""
         case _:
             when = f"when {values(fault.trigger.wanted)}"
     if fault.after_ns:

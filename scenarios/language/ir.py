@@ -112,11 +112,58 @@ class Allocate:
 
 
 @dataclass(frozen=True, slots=True)
+class ListEdit:
+    """An element of a meter's row, or of that of its value at position `number`, and its text."""
+
+    meter: str
+    number: int | None
+    element: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Configure:
-    """Change keys of chip.ini in the gateway's files."""
+    """Change keys of chip.ini and rows of the meter list, as a page does."""
 
     place: Place
     config: Mapping[str, str]
+    edits: tuple[ListEdit, ...] = ()
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Forget what was changed and not saved."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """List meters by hand."""
+
+    place: Place
+    serial: str
+    link: int
+    cycle: int
+    label: str
+    register: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Take meters off the list."""
+
+    place: Place
+    meters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deallocate:
+    """Take all registers back."""
+
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +177,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Let the gateway write its meter list."""
+    """Save what was changed; with `refused` it has to be refused."""
 
     place: Place
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +314,8 @@ class Malformed:
 SuddenDeed = Power | PowerGateway | MeterFault | LineFault | SetValue | Hang
 Step = (
     Serial | Parallel | OneOf | Wait | WaitUntil | Every | Repeat | SuddenDeed
-    | Scan | Readout | Allocate | Configure | Write | Save | Reboot
-    | Poll | Start | Stop | Request | Identify | Malformed
+    | Scan | Readout | Allocate | Configure | Reload | Add | Delete | Deallocate | Write | Save
+    | Reboot | Poll | Start | Stop | Request | Identify | Malformed
 )  # fmt: skip
 
 
@@ -283,10 +331,14 @@ class AtTime:
 
 @dataclass(frozen=True, slots=True)
 class AtPageRequest:
-    """Telegram `page` (from 1) of a meter is asked for, before the meter answers."""
+    """Telegram `page` (from 1) of a meter is asked for, before the meter answers.
+
+    Requests before number `number` (from 1) do not count.
+    """
 
     meter: str
     page: int
+    number: int = 1
 
 
 @dataclass(frozen=True, slots=True)

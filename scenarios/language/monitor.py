@@ -159,10 +159,8 @@ def truth(formula: Formula, log: EventLog, end: int) -> Truth:
             return signals.until(truth(left, log, end), truth(right, log, end), low, high)
         case Window():
             return _window(formula, truth(formula.body, log, end))
-        case Quantified():
-            raise ValueError("'any' and 'every' are gone once a property is resolved")
-        case Involves():
-            raise ValueError("'involves' speaks about an event and stands inside 'where'")
+        case Quantified() | Involves():
+            raise ValueError("the compiler has put something else in the place of this")
 
 
 def _window(formula: Window, body: Truth) -> Truth:

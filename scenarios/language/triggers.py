@@ -118,7 +118,7 @@ class TriggerLowering:
         place = self._source.key(where)
         self._steps.needs.append(Need(Capability.BUS_OBSERVATIONS, "'page_request'", place))
         meters = self._steps.deeds.meters(asked.meter, [*where, "meter"])
-        return AtPageRequest(meters[0], asked.page) if meters else None
+        return AtPageRequest(meters[0], asked.page, asked.number) if meters else None
 
     # --- What ---------------------------------------------------------------------------------
 

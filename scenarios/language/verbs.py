@@ -89,6 +89,12 @@ class Whom(Strict):
     meter: str | None = None
 
 
+class Whose(Strict):
+    """Which meters: an id, or a pattern with ``*`` and ``?``."""
+
+    meter: str
+
+
 class ReadoutStep(Strict):
     """Ask the gateway to read a meter, or all; goes on once it has begun, see `gateway.readout`."""
 
@@ -102,16 +108,19 @@ class AllocateStep(Strict):
 
 
 class Settings(Strict):
-    """What is changed."""
+    """What is changed, on which rows; `refused: true` wants the gateway to refuse it."""
 
     config: dict[str, int | str] = Field(default_factory=dict, description="Keys of chip.ini.")
+    meters: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Elements of Device_Handle.cfg for meters (an id or a pattern), and under "
+        "`values` those of its values by their position from 0.",
+    )
+    refused: bool = False
 
 
 class ConfigureStep(Strict):
-    """Change settings in the gateway's files, as somebody with file access does.
-
-    A file is read at the next start (C-51), so `reboot` or `power` follows.
-    """
+    """Change settings and rows of the meter list, as a page does; they count from `save` on."""
 
     configure: Settings
 
@@ -129,10 +138,51 @@ class WriteStep(Strict):
     write: FileModel
 
 
-class SaveStep(Strict):
-    """Let the gateway write its meter list."""
+class SaveModel(Strict):
+    """With `refused: true` the gateway has to refuse it."""
 
-    save: Nothing
+    refused: bool = False
+
+
+class SaveStep(Strict):
+    """Save what was changed, and the meter list in any case."""
+
+    save: SaveModel
+
+
+class ReloadStep(Strict):
+    """Forget what was changed and not saved."""
+
+    reload: Nothing
+
+
+class AddModel(Strict):
+    """The fields of the page's Add dialog (manual 6.1)."""
+
+    serial: str = Field(description="Eight digits.")
+    link: int = Field(default=0, ge=0, le=250, description="Primary address.")
+    cycle: int = Field(default=0, ge=0)
+    label: str = ""
+    register_: Register = Field(default=0, alias="register")
+    count: int = Field(default=1, ge=1)
+
+
+class AddStep(Strict):
+    """List meters by hand; counts from `save` on."""
+
+    add: AddModel
+
+
+class DeleteStep(Strict):
+    """Take meters off the list; counts from `save` on."""
+
+    delete: Whose
+
+
+class DeallocateStep(Strict):
+    """Take all registers back; counts from `save` on."""
+
+    deallocate: Nothing
 
 
 class RebootStep(Strict):
@@ -357,6 +407,10 @@ VERBS: Final[dict[str, type[Strict]]] = {
     "configure": ConfigureStep,
     "write": WriteStep,
     "save": SaveStep,
+    "reload": ReloadStep,
+    "add": AddStep,
+    "delete": DeleteStep,
+    "deallocate": DeallocateStep,
     "reboot": RebootStep,
     "hang": HangStep,
     "power": PowerStep,
@@ -386,6 +440,7 @@ class PageRequest(Strict):
 
     meter: str
     page: int = Field(default=1, ge=1, description="Which telegram, from 1.")
+    number: int = Field(default=1, ge=1, description="From which such request on, from 1.")
 
 
 class PageRequestTrigger(Strict):

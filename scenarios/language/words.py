@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from scenarios.language.durations import show
 from scenarios.language.ir import (
+    Add,
     Allocate,
     Configure,
+    Deallocate,
+    Delete,
     Hang,
     Identify,
     LineFault,
@@ -18,6 +21,7 @@ from scenarios.language.ir import (
     PowerGateway,
     Readout,
     Reboot,
+    Reload,
     Request,
     Save,
     Scan,
@@ -33,12 +37,21 @@ from simulators import faults as meter_faults
 from simulators import line_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from scenarios.language.ir import Step
 
 #: Meters that are named one by one; more are counted.
-_NAMED_MAX = 3
+_NAMED_MAX: Final = 3
+
+
+_PLAIN: Final[Mapping[type, str]] = {
+    Scan: "the gateway is told to search the bus",
+    Allocate: "the gateway gives registers to all that it has listed",
+    Reload: "the gateway forgets what was not saved",
+    Deallocate: "the gateway takes all registers back",
+    Reboot: "the gateway restarts",
+}
 
 
 def deed(step: Step) -> str:
@@ -68,24 +81,27 @@ def deed(step: Step) -> str:
 
 
 def _of_gateway(step: Step) -> str:
+    plain = _PLAIN.get(type(step))
+    if plain is not None:
+        return plain
     match step:
-        case Scan():
-            return "the gateway is told to search the bus"
         case Readout(meter=None):
             return "the gateway is told to read its meters"
         case Readout(meter=meter):
             return f"the gateway is told to read meter '{meter}'"
-        case Allocate():
-            return "the gateway gives registers to all that it has listed"
-        case Configure(config=config):
-            settings = ", ".join(f"{name}={value}" for name, value in config.items())
-            return f"the gateway's files are changed: {settings}"
+        case Configure(config=config, edits=edits, refused=refused):
+            settings = [f"{name}={value}" for name, value in config.items()]
+            settings += [f"{edit.element} of {edit.meter} = {edit.text}" for edit in edits]
+            will = "is to be refused" if refused else "is changed"
+            return f"on the gateway's page {will}: {', '.join(settings)}"
+        case Add(serial=serial, count=count):
+            return f"{count} meter{'s' if count > 1 else ''} from {serial} on is listed by hand"
+        case Delete(meters=meters):
+            return f"{_meters(meters)} is taken off the gateway's list"
         case Write(file=file):
             return f"the gateway's file {file} is replaced"
-        case Save():
-            return "the gateway writes its meter list"
-        case Reboot():
-            return "the gateway restarts"
+        case Save(refused=refused):
+            return f"the gateway {'has to refuse to save' if refused else 'saves'}"
         case _:
             return _of_client(step)
 

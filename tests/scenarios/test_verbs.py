@@ -75,16 +75,59 @@ def test_a_meter_that_is_not_listed_cannot_be_read() -> None:
     assert outcome.failure.place.line == HEAD.count("\n") + 2
 
 
-def test_a_changed_setting_holds_from_the_next_start() -> None:
-    """A key of the file is read at a restart, and not before (C-51)."""
+def test_a_changed_setting_holds_from_the_save_on() -> None:
+    """What a page changes counts from its Save on (MET-05)."""
     steps = "  - configure: {config: {METER_TIME: 60}}\n  - wait: 21 s\n"
-    outcome = _run(FOUND + steps + "  - reboot: {}\n  - wait: 50 s\n")
+    outcome = _run(FOUND + steps + "  - save: {}\n  - wait: 50 s\n")
     assert outcome.failure is None
-    assert _values(outcome, "gateway.state")[-1] == "running"
     reads = _seconds(outcome, "meter(gas).reads")
-    restart = _seconds(outcome, "gateway.state")[-3]
-    assert sum(at < restart for at in reads) >= 3, "before the restart the cycle was ten seconds"
-    assert sum(at > restart for at in reads) == 1, "behind it a cycle of a minute holds"
+    assert sum(at < 22 for at in reads) >= 3, "before the Save the cycle was ten seconds"
+    assert sum(at > 34 for at in reads) <= 1, "behind it a cycle of a minute holds"
+
+
+def test_rows_of_the_list_are_changed_added_and_deleted() -> None:
+    """Elements of meters and values, new rows, rows that go."""
+    steps = """\
+  - configure: {meters: {gas: {user: Cellar, readoutcycle: 30, values: {0: {register: 500}}}}}
+  - delete: {meter: water}
+  - add: {serial: "11111111", link: 7}
+  - save: {}
+  - poll: {}
+"""
+    outcome = _run(FOUND + steps)
+    assert outcome.failure is None
+    assert _values(outcome, "gateway.meters.numbers")[-1] == ["11111111", "30000003"]
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        ("configure: {meters: {gas: {user: 'a<b'}}}", "the gateway refused: "),
+        ("configure: {meters: {gas: {values: {99: {user: x}}}}}", "the gateway refused: "),
+        ("configure: {config: {METER_TIME: 20}, refused: true}", "was to refuse to change that"),
+        ("save: {refused: true}", "the gateway was to refuse to save, and did it"),
+    ],
+)
+def test_what_the_gateway_refuses_is_told(step: str, reason: str) -> None:
+    """A refusal is a FAIL, unless it was wanted; then that it did not refuse is."""
+    outcome = _run(FOUND + f"  - {step}\n")
+    assert outcome.failure is not None
+    assert reason in outcome.failure.reason
+
+
+def test_a_refusal_that_was_wanted_is_right() -> None:
+    """Two entries that claim one register are refused at the Save (MET-13)."""
+    clash = "{gas: {register: 100}, water: {register: 100}}"
+    steps = f"  - configure: {{meters: {clash}}}\n  - save: {{refused: true}}\n"
+    label = "  - configure: {meters: {gas: {user: 'a<b'}}, refused: true}\n"
+    assert _run(FOUND + steps + "  - reload: {}\n" + label).failure is None
+
+
+def test_registers_are_taken_back() -> None:
+    """Deallocate and Save leave nothing but the gateway's own block."""
+    outcome = _run(FOUND + "  - deallocate: {}\n  - save: {}\n  - poll: {}\n")
+    assert outcome.failure is None
+    assert max(outcome.registers.words) == 9
 
 
 def test_a_file_is_replaced() -> None:

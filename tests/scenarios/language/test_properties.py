@@ -21,8 +21,10 @@ from scenarios.language.properties import (
     LiteralKind,
     Not,
     Or,
+    Past,
     Path,
     PropertySyntaxError,
+    Quantified,
     Until,
     Window,
 )
@@ -47,7 +49,7 @@ def _shape(formula: Formula) -> str:
             return f"({_shape(left_part)} = {_shape(right_part)})"
         case Until(left=left_part, right=right_part, low=low, high=high):
             return f"({_shape(left_part)} U[{low},{high}] {_shape(right_part)})"
-        case Edge(kind=kind, body=body):
+        case Edge(kind=kind, body=body) | Quantified(kind=kind, body=body):
             return f"{kind}({_shape(body)})"
         case _:
             return _window(formula)
@@ -66,6 +68,8 @@ def _term(term: properties.Term) -> str:
             return name
         case Count(path=path):
             return f"#{path.name}"
+        case Past(kind=kind, path=path):
+            return f"{kind}({path.name})"
 
 
 @pytest.mark.parametrize(
@@ -91,6 +95,10 @@ def _term(term: properties.Term) -> str:
         ("a.x == 0x1F", "a.x==31"),
         ("a.x == 'two words'", "a.x==two words"),
         ("hammer.latency <= 100 ms", "hammer.latency<=100000000"),
+        ("a.x >= prev_start(a.x) and prev(a.x) != 3",
+         "(a.x>=prev_start(a.x) & prev(a.x)!=3)"),
+        ("any(meter(e*).flags != 0) or every(a.x)", "(any(meter(e*).flags!=0) | every(a.x))"),
+        ("torn(hammer.reads, meter(e*).registers.integer)", "meter(e*).torn(hammer)"),
         ("alwaysish.x == never_mind", "alwaysish.x==never_mind"),
     ],
 )  # fmt: skip
