@@ -129,7 +129,7 @@ def check_gateway(
         seed=seed,
         claims=Claims(profile, connections_max=connections, idle_s=idle),
         limits=Limits(answer_s=timeout, silence_s=min(timeout, SILENCE_S)),
-        meters=_expected(meters, seed),
+        meters=expected_meters(meters, seed),
     )
     _check_and_say(settings, report, as_json=as_json)
 
@@ -236,7 +236,7 @@ def _run(
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def _expected(name: str | None, seed: int) -> tuple[ExpectedMeter, ...] | None:
+def expected_meters(name: str | None, seed: int) -> tuple[ExpectedMeter, ...] | None:
     """The identities of a population's meters; exits where there is no such population."""
     if name is None:
         return None

@@ -16,23 +16,42 @@ from reports import html, junit
 from reports.record import Case, Run, RunRecord, portable_command
 from reports.verdict import Verdict
 from scenarios import requirements as catalogue
-from scenarios.compliance import self_test, suite
+from scenarios.check_cli import expected_meters, host_and_port
+from scenarios.compliance import pics as statements
+from scenarios.compliance import self_test, suite, targets
 from scenarios.run import tool_version
 
 #: Wrong usage, or nothing selected.
 EXIT_USAGE: Final = 2
+#: Nobody answers at the address.
+EXIT_ERROR: Final = 4
 
 
 def comply(
     target: Annotated[
-        str, typer.Option(help="reference: the reference gateway in virtual time.")
-    ] = "reference",
+        str,
+        typer.Option(metavar="reference|HOST[:PORT]", help="The reference gateway, or any."),
+    ] = targets.REFERENCE,
+    pics: Annotated[
+        str, typer.Option(metavar="FILE|NAME", help="What the device claims, and its parameters.")
+    ] = statements.REFERENCE,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write result.json and its renderings.")
     ] = None,
     requirement: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only cases that decide this; repeat it.")
     ] = None,
+    meters: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Population that a gateway at an address serves."),
+    ] = None,
+    intrusive: Annotated[
+        bool,
+        typer.Option("--intrusive", help="At an address: also malformed frames and all clients."),
+    ] = False,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="At an address: also wait for idle limits.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of every case.")] = 1,
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Processes; by default as many as cores.")
@@ -40,6 +59,9 @@ def comply(
     as_json: Annotated[bool, typer.Option("--json", help="Print the run record.")] = False,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="End behind the first case that does not pass.")
+    ] = False,
+    propose_pics: Annotated[
+        bool, typer.Option("--propose-pics", help="Print the statement of a gateway at an address.")
     ] = False,
     test_itself: Annotated[
         bool, typer.Option("--self-test", help="Run the suite on every known-bad gateway.")
@@ -50,44 +72,111 @@ def comply(
     ] = None,
 ) -> None:
     """Check a gateway requirement by requirement, and write the report."""
+    workers = workers or os.cpu_count() or 1
     if test_itself:
-        _self_test(workers or os.cpu_count() or 1)
+        _self_test(workers)
     if mutants is not None:
-        _mutants(mutants, seed, workers or os.cpu_count() or 1)
+        _mutants(mutants, seed, workers)
+    if propose_pics:
+        _propose(target)
     known = catalogue.load()
     for id_ in requirement or ():
         if id_ not in known:
             raise _usage(f"--requirement {id_}: not in the catalogue")
-    if target != "reference":
-        raise _usage(f"--target {target}: expected reference")
-    selected = suite.select_cases(requirement)
-    if not selected:
-        raise _usage("no case of the suite decides what was asked for")
+    statement = _statement(pics)
     started = time.monotonic_ns()
-    cases = _run(selected, seed, workers or os.cpu_count() or 1, quiet=as_json, fail_fast=fail_fast)
+    if target == targets.REFERENCE:
+        outcome = _on_reference(
+            statement, requirement, seed, workers, quiet=as_json, fail_fast=fail_fast
+        )
+    else:
+        outcome = _at_address(target, statement, meters, intrusive=intrusive, slow=slow, seed=seed)
     wanted = set(requirement) if requirement else None
-    if wanted is not None:
-        cases = [case for case in cases if not wanted.isdisjoint(case.requirements)]
+    cases = [c for c in outcome.cases if wanted is None or not wanted.isdisjoint(c.requirements)]
     run = Run(
-        title="Compliance of the reference gateway",
+        title=f"Compliance of {statement.title}",
         command=portable_command(["meterbench", *sys.argv[1:]]),
         tool_version=tool_version(),
         seed=str(seed),
-        backend="sim",
+        backend=outcome.backend,
         real_duration_ns=time.monotonic_ns() - started,
+        facts={**outcome.facts, **statement.facts()},
     )
-    record = RunRecord.assemble(run, cases, catalogue=known, selected=wanted)
+    record = RunRecord.assemble(
+        run, cases, catalogue=known, selected=wanted, gateway=outcome.gateway, meters=outcome.meters
+    )
+    record = targets.with_reasons(record, targets.not_verified(target, known, cases))
     if out is not None:
         _write(out, record)
     if as_json:
         typer.echo(record.to_json(), nl=False)
     else:
-        _show(record, len(selected))
+        _show(record)
     raise typer.Exit(record.exit_code)
+
+
+def _statement(name: str) -> statements.Pics:
+    try:
+        return statements.load(name)
+    except statements.PicsError as error:
+        raise _usage(str(error)) from error
+
+
+def _propose(target: str) -> None:
+    host, port = host_and_port(target)
+    try:
+        typer.echo(targets.propose(host, port).to_yaml(), nl=False)
+    except OSError as error:
+        raise _unreachable(target, error) from error
+    raise typer.Exit(0)
+
+
+def _unreachable(target: str, error: OSError) -> typer.Exit:
+    typer.echo(f"error: {target}: {error}", err=True)
+    return typer.Exit(EXIT_ERROR)
+
+
+def _on_reference(
+    statement: statements.Pics,
+    requirement: list[str] | None,
+    seed: int,
+    workers: int,
+    *,
+    quiet: bool,
+    fail_fast: bool,
+) -> targets.Outcome:
+    selected = suite.select_cases(requirement)
+    if not selected:
+        raise _usage("no case of the suite decides what was asked for")
+    first = [] if requirement else targets.reference_statement_cases(statement, seed)
+    cases = _run(selected, statement, seed, workers, quiet=quiet, fail_fast=fail_fast)
+    facts = {"cases of the suite": str(len(selected))}
+    return targets.Outcome((*first, *cases), "sim", facts)
+
+
+def _at_address(
+    target: str,
+    statement: statements.Pics,
+    meters: str | None,
+    *,
+    intrusive: bool,
+    slow: bool,
+    seed: int,
+) -> targets.Outcome:
+    host, port = host_and_port(target)
+    expected = None if meters is None else expected_meters(meters, seed)
+    try:
+        return targets.over_the_network(
+            host, port, statement, meters=expected, intrusive=intrusive, slow=slow, seed=seed,
+            tool_version=tool_version(),
+        )  # fmt: skip
+    except OSError as error:
+        raise _unreachable(target, error) from error
 
 
 def _run(
     selected: list[suite.Selected],
+    statement: statements.Pics,
     seed: int,
     workers: int,
     *,
@@ -106,6 +195,7 @@ def _run(
         task = progress.add_task("suite", total=len(selected))
         return suite.run(
             selected,
+            pics=statement,
             seed=seed,
             workers=workers,
             fail_fast=fail_fast,
@@ -126,7 +216,7 @@ def _mutants(count: int, seed: int, workers: int) -> None:
     raise typer.Exit(0)
 
 
-def _show(record: RunRecord, units: int) -> None:
+def _show(record: RunRecord) -> None:
     for case in record.cases:
         if case.verdict > Verdict.PASS:
             typer.echo(f"{case.verdict.value:13} {case.id}")
@@ -135,7 +225,7 @@ def _show(record: RunRecord, units: int) -> None:
     counts = ", ".join(f"{n} {v.value}" for v, n in record.counts().items() if n)
     met = sum(row.met for row in record.requirements)
     typer.echo(
-        f"{record.verdict.value}  {units} cases of the suite, {counts}; "
+        f"{record.verdict.value}  {counts}; "
         f"{met} requirements met, {len(record.not_verified)} not verified"
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gateway.runtime.errors import Deadlock, Livelock, Runaway
+from reports.record import Case
 from reports.verdict import Verdict
 from scenarios.backends.base import BackendError
 from scenarios.backends.sim import SimBackend
@@ -25,7 +26,7 @@ from scenarios.run import LIBRARY, library_folder, run_scenario, select
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from reports.record import Case
+    from scenarios.compliance.pics import Pics
 
 
 #: Cases handed to a process at once.
@@ -41,7 +42,9 @@ class Selected:
     """One unit of work: a case that is code, or one scenario of the library."""
 
     id: str
+    title: str
     requirements: tuple[str, ...]
+    claims: str | None = None
 
 
 def select_cases(requirements: Collection[str] | None = None) -> list[Selected]:
@@ -54,7 +57,7 @@ def select_cases(requirements: Collection[str] | None = None) -> list[Selected]:
 
 def _code() -> Iterator[Selected]:
     for one in registry.cases().values():
-        yield Selected(one.id, one.requirements)
+        yield Selected(one.id, one.title, one.requirements, one.claims)
 
 
 def _library() -> Iterator[Selected]:
@@ -66,12 +69,13 @@ def _library() -> Iterator[Selected]:
         judged = (*scenario.expect, *scenario.check)
         cited = dict.fromkeys(id_ for one in judged for id_ in one.requirements)
         name = file.name.removeprefix(f"{LIBRARY}/").removesuffix(".scn.yaml")
-        yield Selected(f"{LIBRARY_PREFIX}{name}", tuple(cited))
+        yield Selected(f"{LIBRARY_PREFIX}{name}", scenario.title, tuple(cited))
 
 
 def run(
     selected: Sequence[Selected],
     *,
+    pics: Pics | None = None,
     seed: int = 1,
     workers: int = 1,
     fail_fast: bool = False,
@@ -79,12 +83,13 @@ def run(
 ) -> list[Case]:
     """Run what was selected; the cases come back in the order of `selected`.
 
-    With `fail_fast` the run ends behind the first case above PASS; that takes one process.
+    A case about an option that `pics` does not claim is NOT_APPLICABLE and is not run. With
+    `fail_fast` the run ends behind the first case above PASS; that takes one process.
     """
     if workers <= 1 or len(selected) <= CHUNK or fail_fast:
         found = []
         for one in selected:
-            found.append(run_one(one.id, seed))
+            found.append(_unclaimed(one, pics) or run_one(one.id, seed))
             progress(one.id)
             if fail_fast and any(case.verdict > Verdict.PASS for case in found[-1]):
                 break
@@ -92,13 +97,32 @@ def run(
     # Fork, so that a gateway planted with a defect is the one that the workers have too.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        results = pool.map(run_one, [one.id for one in selected], [seed] * len(selected),
-                           chunksize=CHUNK)  # fmt: skip
+        wanted = [one for one in selected if not _unclaimed(one, pics)]
+        results = pool.map(
+            run_one, [one.id for one in wanted], [seed] * len(wanted), chunksize=CHUNK
+        )
         found = []
-        for one, cases in zip(selected, results, strict=True):
-            found.append(cases)
+        for one in selected:
+            found.append(_unclaimed(one, pics) or next(results))
             progress(one.id)
     return [case for cases in found for case in cases]
+
+
+def _unclaimed(one: Selected, pics: Pics | None) -> list[Case]:
+    """The cases of something that the device does not claim; nothing where it does."""
+    if pics is None or pics.claimed(one.claims):
+        return []
+    reason = f"the statement does not claim {one.claims}"
+    return [
+        Case(
+            id=f"{one.id}/{requirement}",
+            title=one.title,
+            requirements=(requirement,),
+            verdict=Verdict.NOT_APPLICABLE,
+            reason=reason,
+        )
+        for requirement in one.requirements
+    ]
 
 
 def run_one(id_: str, seed: int) -> list[Case]:

@@ -1,0 +1,148 @@
+"""Whom the suite is run against: the reference gateway in virtual time, or any at an address.
+
+A gateway at an address is asked over its network alone: the checks of `scenarios.checks` are made,
+and whatever needs the wire or the device's files cannot be. Such requirements do not enter the
+verdict; the record lists each of them as not verified, with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from reports.record import NotVerified
+from scenarios.checks import gateway
+from scenarios.checks.conformance.judgement import Claims
+from scenarios.compliance import pics as statements
+from scenarios.compliance import suite
+from scenarios.compliance.arrangement import Arrangement, arrange
+from simulators.modbus.pdu import IdentificationRequest, ReadRequest, parse
+from simulators.modbus.wire import Limits, Prober, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reports.record import Case, RegisterTable, Requirement, RunRecord
+    from scenarios.checks.expectation import ExpectedMeter
+    from scenarios.compliance.arrangement import Trial
+
+REFERENCE: Final = "reference"
+#: Families whose statements show on pages, services or hardware that no case of ours can see.
+ELSEWHERE: Final = frozenset(
+    {"NET", "WEB", "GEN", "SEC", "USR", "SVC", "PRINT", "TRANS", "FTP", "SSH", "SNTP"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run against a target found."""
+
+    cases: tuple[Case, ...]
+    backend: str
+    facts: Mapping[str, str]
+    gateway: RegisterTable | None = None
+    meters: tuple[RegisterTable, ...] = ()
+
+
+def reference_statement_cases(pics: statements.Pics, seed: int) -> list[Case]:
+    """The first cases against the reference gateway: does the statement fit it?"""
+    found: list[Case] = []
+
+    async def procedure(trial: Trial) -> None:
+        found.extend(await statements.examine(trial, pics))
+
+    arrangement = Arrangement(unit_loads=pics.device.unit_loads)
+    arrange(arrangement, procedure, name="pics", seed=seed)
+    return found
+
+
+def over_the_network(
+    host: str,
+    port: int,
+    pics: statements.Pics,
+    *,
+    meters: Sequence[ExpectedMeter] | None = None,
+    intrusive: bool = False,
+    slow: bool = False,
+    seed: int = 1,
+    tool_version: str = "",
+) -> Outcome:
+    """Check a gateway at an address; raises `UnreachableError`, an OSError, where nobody answers.
+
+    Harmless unless `intrusive`: reads and identification on one connection.
+    """
+    settings = gateway.Settings(
+        host=host,
+        port=port,
+        transport=Transport.TCP if pics.claims.tcp else Transport.UDP,
+        unit_identifier=pics.parameters.unit_identifier,
+        intrusive=intrusive,
+        slow=slow,
+        seed=seed,
+        claims=Claims(
+            connections_max=pics.parameters.connections_max, idle_s=pics.parameters.idle_s
+        ),
+        meters=None if meters is None else tuple(meters),
+    )
+    result = asyncio.run(gateway.check(settings, tool_version=tool_version))
+    first = asyncio.run(_identity(host, port, settings.transport, settings.unit_identifier))
+    record: RunRecord = result.record
+    cases = [*statements.compare(pics, *first), *record.cases]
+    return Outcome(
+        cases=tuple(cases),
+        backend=record.run.backend,
+        facts=dict(record.run.facts),
+        gateway=record.gateway,
+        meters=record.meters,
+    )
+
+
+async def _identity(
+    host: str, port: int, transport: Transport, unit_identifier: int
+) -> tuple[object, object]:
+    """Identification and gateway entry of a gateway at an address."""
+    prober = Prober(
+        host, port, transport=transport, unit_identifier=unit_identifier, limits=Limits()
+    )
+    answers: list[object] = []
+    for request in (IdentificationRequest(0x02), ReadRequest(0, 10)):
+        step = await prober.ask("statement", prober.adu(request.to_bytes()))
+        answers.append(parse(request, step.only.pdu) if step.only is not None else None)
+    prober.hang_up()
+    return answers[0], answers[1]
+
+
+def propose(host: str, port: int) -> statements.Pics:
+    """The statement of an unknown gateway at an address; raises OSError where nobody answers."""
+    identification, head = asyncio.run(_identity(host, port, Transport.TCP, 255))
+    return statements.propose(identification, head)
+
+
+def not_verified(
+    target: str, catalogue: Mapping[str, Requirement], cases: Iterable[Case]
+) -> dict[str, str]:
+    """Why each statement that no case decided is open on this target, by id."""
+    decided = {id_ for case in cases for id_ in case.requirements}
+    decidable = {id_ for one in suite.select_cases() for id_ in one.requirements}
+    reasons = {}
+    for id_ in catalogue:
+        if id_ in decided:
+            continue
+        if target != REFERENCE and id_ in decidable:
+            reasons[id_] = "needs the wire or the device's files: NOT_RUN over the network alone"
+        elif id_.partition("-")[0] in ELSEWHERE:
+            reasons[id_] = "shows on a page, a service or hardware that this suite does not see"
+        else:
+            reasons[id_] = "no case of the suite decides it yet"
+    return reasons
+
+
+def with_reasons(record: RunRecord, reasons: Mapping[str, str]) -> RunRecord:
+    """The record with a reason of its own for every statement that was not verified."""
+    rows = tuple(
+        NotVerified(id=row.id, section=row.section, text=row.text,
+                    reason=reasons.get(row.id, row.reason))
+        for row in record.not_verified
+    )  # fmt: skip
+    return record.model_copy(update={"not_verified": rows})
