@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path  # noqa: TC003 - typer reads the annotations while it runs
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from reports import html, junit
 from reports.record import Case, Run, RunRecord, portable_command
 from reports.verdict import Verdict
+from scenarios import comply_options as options
 from scenarios import requirements as catalogue
 from scenarios.check_cli import expected_meters, host_and_port
 from scenarios.compliance import pics as statements
@@ -28,48 +29,20 @@ EXIT_ERROR: Final = 4
 
 
 def comply(
-    target: Annotated[
-        str,
-        typer.Option(metavar="reference|HOST[:PORT]", help="The reference gateway, or any."),
-    ] = targets.REFERENCE,
-    pics: Annotated[
-        str, typer.Option(metavar="FILE|NAME", help="What the device claims, and its parameters.")
-    ] = statements.REFERENCE,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write result.json and its renderings.")
-    ] = None,
-    requirement: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only cases that decide this; repeat it.")
-    ] = None,
-    meters: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|FILE", help="Population that a gateway at an address serves."),
-    ] = None,
-    intrusive: Annotated[
-        bool,
-        typer.Option("--intrusive", help="At an address: also malformed frames and all clients."),
-    ] = False,
-    slow: Annotated[
-        bool, typer.Option("--slow", help="At an address: also wait for idle limits.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of every case.")] = 1,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes; by default as many as cores.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the run record.")] = False,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="End behind the first case that does not pass.")
-    ] = False,
-    propose_pics: Annotated[
-        bool, typer.Option("--propose-pics", help="Print the statement of a gateway at an address.")
-    ] = False,
-    test_itself: Annotated[
-        bool, typer.Option("--self-test", help="Run the suite on every known-bad gateway.")
-    ] = False,
-    mutants: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Run the suite on so many mechanical mutants, by seed."),
-    ] = None,
+    target: options.Target = targets.REFERENCE,
+    pics: options.Pics = statements.REFERENCE,
+    out: options.Out = None,
+    requirement: options.Requirement = None,
+    meters: options.Meters = None,
+    intrusive: options.Intrusive = False,
+    slow: options.Slow = False,
+    seed: options.Seed = 1,
+    workers: options.Workers = None,
+    as_json: options.AsJson = False,
+    fail_fast: options.FailFast = False,
+    propose_pics: options.ProposePics = False,
+    test_itself: options.TestItself = False,
+    mutants: options.Mutants = None,
 ) -> None:
     """Check a gateway requirement by requirement, and write the report."""
     workers = workers or os.cpu_count() or 1

@@ -1,0 +1,49 @@
+"""The options of ``meterbench comply``, one name each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Target = Annotated[
+    str,
+    typer.Option(metavar="reference|HOST[:PORT]", help="The reference gateway, or any."),
+]
+Pics = Annotated[
+    str, typer.Option(metavar="FILE|NAME", help="What the device claims, and its parameters.")
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write result.json and its renderings.")
+]
+Requirement = Annotated[
+    list[str] | None, typer.Option(metavar="ID", help="Only cases that decide this; repeat it.")
+]
+Meters = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|FILE", help="Population that a gateway at an address serves."),
+]
+Intrusive = Annotated[
+    bool,
+    typer.Option("--intrusive", help="At an address: also malformed frames and all clients."),
+]
+Slow = Annotated[bool, typer.Option("--slow", help="At an address: also wait for idle limits.")]
+Seed = Annotated[int, typer.Option(help="Seed of every case.")]
+Workers = Annotated[
+    int | None, typer.Option(metavar="N", help="Processes; by default as many as cores.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the run record.")]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", help="End behind the first case that does not pass.")
+]
+ProposePics = Annotated[
+    bool, typer.Option("--propose-pics", help="Print the statement of a gateway at an address.")
+]
+TestItself = Annotated[
+    bool, typer.Option("--self-test", help="Run the suite on every known-bad gateway.")
+]
+Mutants = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Run the suite on so many mechanical mutants, by seed."),
+]
