@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.device.book import MeterStatistics
 from gateway.device.device import BusFigures, Device, Ending, Wiring
 from gateway.device.keys import Tab
+from gateway.device.restart import Restart
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,14 +49,18 @@ class MeterView:
 
 
 class Appliance:
-    """A gateway that can be switched on, asked and told; `wiring` says what it is connected to."""
+    """A gateway that can be switched on, asked and told; `wiring` says what it is connected to.
 
-    def __init__(self, rt: Runtime, wiring: Wiring) -> None:
+    `restart` says why it starts, where a former process did not end by itself.
+    """
+
+    def __init__(self, rt: Runtime, wiring: Wiring, restart: Restart | None = None) -> None:
         self._rt = rt
         self._wiring = wiring
         self._device = Device(rt, wiring)
         self._ready = rt.event()
         self._stopped = False
+        self._restart: Restart | None = restart
 
     async def run(self) -> Ending:
         """Run until `stop`; a reboot starts over with what the storage holds.
@@ -67,6 +72,8 @@ class Appliance:
             self._ready.clear()
             if ending is Ending.STOP or self._stopped:
                 return Ending.STOP
+            self._restart = Restart.after(ending, self._device.trip, self._rt.unix_time())
+            self._rt.log("gateway.restart.reason", **self._restart.fields())
             self._device = Device(self._rt, self._wiring)
 
     # --- Commands -----------------------------------------------------------------------------
@@ -214,6 +221,10 @@ class Appliance:
     def state(self) -> DeviceState:
         """What the device is doing."""
         return self._device.core.states.state
+
+    def last_restart(self) -> Restart | None:
+        """Why the device started last; None when it was switched on."""
+        return self._restart
 
     def leds(self) -> Leds:
         """ACT and ST (`LED-01`, `LED-02`)."""

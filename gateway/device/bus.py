@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.device import plans
 from gateway.device.leds import DeviceState, Trouble
 from gateway.device.link import Link
+from gateway.device.watchdogs import Activity
 from gateway.runtime.port import NS_PER_S, LineError
 
 if TYPE_CHECKING:
@@ -159,6 +160,9 @@ class Bus:
         is_open = self._link is not None
         link = await self.open()
         self._core.states.enter(state)
+        if state is DeviceState.READOUT:
+            # From the first telegram on; a scan runs from its acceptance (`C-55`).
+            self._core.guarding.start(Activity.READOUT)
         self._rt.log(_JOBS[state], value="running")
         sent_before = link.sent
         try:

@@ -15,6 +15,7 @@ from gateway.device.configuration import Configuration
 from gateway.device.edits import Edits
 from gateway.device.files import DeviceFiles
 from gateway.device.states import States
+from gateway.device.watchdogs import Guarding
 from gateway.registers.image import RegisterImage, build
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Core:
         self.files = DeviceFiles(rt, wiring.unit_loads)
         self.clock = DeviceClock(rt, follows_host=wiring.host_clock)
         self.states = States(rt, self.files.troubles)
+        self.guarding = Guarding(rt, lambda: self.configuration)
         #: End of the last pass, unix time (`C-05`); 0 before the first.
         self.last_readout = 0
         #: False while the list in memory has meters that the file does not.

@@ -11,17 +11,18 @@ Network services are not here yet.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, unique
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.device import readout_pass, scan_job
 from gateway.device.bus import Bus, BusFigures
 from gateway.device.core import Core
 from gateway.device.edits import EditError
+from gateway.device.ending import Ending
 from gateway.device.files import CHIP_INI
 from gateway.device.leds import DeviceState
 from gateway.device.modbus_server import ModbusServer
 from gateway.device.saving import Saving
+from gateway.device.watchdogs import Activity, Trip
 from gateway.device.wiring import Wiring
 from gateway.runtime.port import NS_PER_S
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from gateway.device.scan import ScanReport
     from gateway.modbus.session import Sessions
     from gateway.registers.image import RegisterImage
-    from gateway.runtime.port import Event, Runtime, Scope
+    from gateway.runtime.port import Event, Nursery, Runtime, Scope
 
 __all__ = ["CHIP_INI", "BusFigures", "Command", "Device", "Ending", "Wiring"]
 
@@ -42,14 +43,6 @@ __all__ = ["CHIP_INI", "BusFigures", "Command", "Device", "Ending", "Wiring"]
 COMMANDS_MAX: Final = 16
 #: Limit for giving line and listener back at the end.
 CLOSE_NS: Final = 5 * NS_PER_S
-
-
-@unique
-class Ending(Enum):
-    """Why a run of the device came to its end."""
-
-    STOP = "stop"
-    REBOOT = "reboot"
 
 
 @dataclass(slots=True)
@@ -66,7 +59,7 @@ class Command:
 
 
 class Device:
-    """One run of the gateway, from power-on to STOP or REBOOT."""
+    """One run of the gateway, from power-on to STOP, REBOOT or WATCHDOG."""
 
     def __init__(self, rt: Runtime, wiring: Wiring) -> None:
         self._rt = rt
@@ -75,6 +68,8 @@ class Device:
         self._scope: Scope | None = None
         self._has_ended = False
         self._was_command = False
+        #: The watchdog's trip that ended this run; None for another end.
+        self.trip: Trip | None = None
         self.core = Core(rt, wiring)
         self.bus = Bus(self.core)
         self.server = ModbusServer(rt, wiring, lambda: self.core.image)
@@ -87,21 +82,39 @@ class Device:
 
         Raises OSError when the Modbus port cannot be bound.
         """
-        states = self.core.states
+        states, guarding = self.core.states, self.core.guarding
         states.enter(DeviceState.STARTING)
+        guarding.start(Activity.BUSY)
         try:
-            await self._start_up()
-            states.enter(DeviceState.RUNNING)
-            ready.set()
-            with self._rt.scope() as self._scope:
-                while self._ending is None:
-                    await self._turn()
+            async with self._rt.nursery() as nursery:
+                nursery.spawn(self._serve(ready, nursery), name="device loop")
+                self.trip = await guarding.tripped()
+                self._rt.log(
+                    "watchdog.trip",
+                    value=self.trip.timer.value,
+                    state=self.trip.activity.value,
+                    seconds=self.trip.seconds,
+                )
+                if self._ending is None:
+                    self.end(Ending.WATCHDOG)
         finally:
-            with self._rt.shield(CLOSE_NS):
-                await self._close()
+            await self._give_back()
             states.enter(DeviceState.STOPPED)
         # Whoever cut the scope said why before.
         return self._ending or Ending.STOP
+
+    async def _serve(self, ready: Event, nursery: Nursery) -> None:
+        """Start up and take turns until the end; a failing start raises OSError."""
+        with self._rt.scope() as self._scope:
+            if self._ending is None:
+                await self._start_up()
+                self.core.states.enter(DeviceState.RUNNING)
+                self.core.guarding.start(Activity.IDLE)
+                ready.set()
+            while self._ending is None:
+                await self._turn()
+        # The watchdog has nothing left to watch.
+        nursery.cancel()
 
     async def _start_up(self) -> None:
         """Go the five steps of manual 4 (`NET-05`)."""
@@ -111,8 +124,18 @@ class Device:
         is_set = core.clock.is_set
         core.startup(3, "system time is the host's" if is_set else "system time is not set")
         core.load()
+        # Until here nobody knew the limit that the file sets.
+        core.guarding.start(Activity.BUSY)
         core.startup(4, await self.server.start(core.configuration))
         core.startup(5, "main application")
+
+    async def _give_back(self) -> None:
+        try:
+            with self._rt.shield(CLOSE_NS):
+                await self._close()
+        except TimeoutError:
+            # What hangs in a port must not keep the next start from coming.
+            self._rt.log("gateway.complaint", text=f"ports hung for {CLOSE_NS // NS_PER_S} s")
 
     async def _close(self) -> None:
         self._has_ended = True
@@ -154,9 +177,12 @@ class Device:
 
         A command goes before a pass, but two never do: neither side starves the other.
         """
+        self.core.guarding.feed()
         due = self.core.book.due(self._rt.now())
         if not (due and self._was_command):
             command = await self._next_command(self._next_due())
+            # The wait was idleness, whatever follows is the next turn.
+            self.core.guarding.feed()
             self._was_command = command is not None
             if command is not None:
                 await self._execute(command)
@@ -169,7 +195,8 @@ class Device:
             await self.bus.try_to_open()
 
     def _next_due(self) -> int:
-        due = self.core.book.next_due()
+        """When the loop has to take its next turn, at the latest to feed the watchdog."""
+        due = min(self.core.book.next_due(), self._rt.now() + self.core.guarding.watchdog.feed_ns)
         return min(due, self.bus.retry_ns) if self.bus.is_wanted else due
 
     async def _next_command(self, due: int) -> Command | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.device import plans
 from gateway.device.leds import DeviceState
 from gateway.device.readout import Readout, read_meter
+from gateway.device.watchdogs import Activity
 from gateway.runtime.port import NS_PER_S, LineError
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ async def read_out(
         bus.counted_pass()
         core.publish()
 
-    with contextlib.suppress(LineError):
-        await bus.hold(DeviceState.READOUT, conversation, finish)
+    try:
+        with contextlib.suppress(LineError):
+            await bus.hold(DeviceState.READOUT, conversation, finish)
+    finally:
+        core.guarding.start(Activity.IDLE)
 
 
 def _plan_next(core: Core, meters: list[ListedMeter], pass_ns: int) -> None:

@@ -9,6 +9,7 @@ from gateway.device import plans
 from gateway.device.edits import EditError, Edits
 from gateway.device.keys import Applies, Tab, contradictions, find_key
 from gateway.device.leds import DeviceState
+from gateway.device.watchdogs import Activity
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,6 +47,10 @@ class Saving:
         contradicts (`MET-13`), OSError where a file cannot be written or a port not be used; what
         was not written stays as edited.
         """
+        with self._core.guarding.during(Activity.BUSY):
+            await self._save(tabs)
+
+    async def _save(self, tabs: Collection[Tab] | None) -> None:
         core = self._core
         chosen = core.edits.tabs() | {Tab.METER} if tabs is None else set(tabs)
         settings = {
@@ -125,8 +130,9 @@ class Saving:
     async def restore_list(self) -> None:
         """Bring back the list of before the last Save (`C-34`); its meters count as unread."""
         core = self._core
-        meters = core.files.restore_list(core.list_path)
-        core.edits.discard({Tab.METER})
-        core.book.load(meters, core.rt.now())
-        core.publish()
-        core.states.show()
+        with core.guarding.during(Activity.BUSY):
+            meters = core.files.restore_list(core.list_path)
+            core.edits.discard({Tab.METER})
+            core.book.load(meters, core.rt.now())
+            core.publish()
+            core.states.show()

@@ -9,6 +9,7 @@ from gateway.device.leds import DeviceState
 from gateway.device.readout import Readout, read_meter
 from gateway.device.scan import Found, PrimaryScan, ScanReport, SecondaryScan
 from gateway.device.sequences import RequestMode
+from gateway.device.watchdogs import Activity
 
 if TYPE_CHECKING:
     from gateway.device.book import ListedMeter
@@ -36,7 +37,8 @@ async def scan(core: Core, bus: Bus) -> ScanReport:
         core.keep_list()
         core.publish()
 
-    await bus.hold(DeviceState.SCAN, conversation, finish)
+    with core.guarding.during(Activity.SCAN):
+        await bus.hold(DeviceState.SCAN, conversation, finish)
     bus.counted_scan(reports[0])
     return reports[0]
 
