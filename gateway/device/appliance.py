@@ -69,7 +69,6 @@ class Appliance:
         """
         while True:
             ending = await self._device.run(self._ready)
-            self._ready.clear()
             if ending is Ending.STOP or self._stopped:
                 return Ending.STOP
             self._restart = Restart.after(ending, self._device.trip, self._rt.unix_time())

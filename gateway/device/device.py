@@ -66,6 +66,7 @@ class Device:
         self._commands = rt.queue(COMMANDS_MAX)
         self._ending: Ending | None = None
         self._scope: Scope | None = None
+        self._ready: Event | None = None
         self._has_ended = False
         self._was_command = False
         #: The watchdog's trip that ended this run; None for another end.
@@ -82,6 +83,7 @@ class Device:
 
         Raises OSError when the Modbus port cannot be bound.
         """
+        self._ready = ready
         states, guarding = self.core.states, self.core.guarding
         states.enter(DeviceState.STARTING)
         guarding.start(Activity.BUSY)
@@ -98,6 +100,7 @@ class Device:
                 if self._ending is None:
                     self.end(Ending.WATCHDOG)
         finally:
+            ready.clear()
             await self._give_back()
             states.enter(DeviceState.STOPPED)
         # Whoever cut the scope said why before.
@@ -152,6 +155,8 @@ class Device:
     def end(self, ending: Ending) -> None:
         """Power down or reboot: what is under way on the bus is cut, as a power switch cuts it."""
         self._ending = ending
+        if self._ready is not None:
+            self._ready.clear()
         if self._scope is not None:
             self._scope.cancel()
 
