@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ from tests.gateway.device.plant import LIST, Plant
 if TYPE_CHECKING:
     from simulators.runtime import SimRuntime
 
-LISTED = {"MBUS_SCANMODE": "PRIMARYSCAN", "MBUS_MAXPRIMARYADDRESS": 10, "MBUS_MAXRETRY": 1}
+LISTED: Final[dict[str, Any]] = {"MBUS_SCANMODE": "PRIMARYSCAN", "MBUS_MAXPRIMARYADDRESS": 10, "MBUS_MAXRETRY": 1}
 
 # --- The table ------------------------------------------------------------------------------------
 
@@ -269,7 +269,7 @@ def test_a_start_up_that_hangs_trips_too() -> None:
         await plant.rt.sleep(10**18)
 
     async def main(rt: Any) -> None:
-        plant.rt.serve_stream = never  # type: ignore[method-assign]
+        plant.rt.serve_stream = never  # type: ignore[assignment, method-assign]
         async with rt.nursery() as nursery:
             nursery.spawn(plant.appliance.run(), name="appliance")
             await rt.sleep(100 * NS_PER_S)
