@@ -19,7 +19,11 @@ from tests.gateway.device.plant import LIST, Plant
 if TYPE_CHECKING:
     from simulators.runtime import SimRuntime
 
-LISTED: Final[dict[str, Any]] = {"MBUS_SCANMODE": "PRIMARYSCAN", "MBUS_MAXPRIMARYADDRESS": 10, "MBUS_MAXRETRY": 1}
+LISTED: Final[dict[str, Any]] = {
+    "MBUS_SCANMODE": "PRIMARYSCAN",
+    "MBUS_MAXPRIMARYADDRESS": 10,
+    "MBUS_MAXRETRY": 1,
+}
 
 # --- The table ------------------------------------------------------------------------------------
 
