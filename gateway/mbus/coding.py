@@ -96,7 +96,9 @@ class Coding:
 
     `power` is 10^|`scale`| of a plain number and 0 where a value takes more; `fractions` are what
     stands behind the point of a plain number, by its last digits. `head` are DIB and VIB together,
-    the name in the memory of codings; `reader` reads the data, once that memory has chosen it.
+    the name in the memory of codings (`head_size` bytes; 0 where the data behind a plain text
+    decide where it stands). `reader` reads the data, once that memory has chosen it. `follower` is
+    what stood behind this coding the last time, a guess to be checked by its `head`.
     `text_is_last` tells where the plain text stands (`gateway.mbus.structure`).
 
     All records of the same bytes share one coding, so nobody may change it. It is not frozen only
@@ -126,6 +128,8 @@ class Coding:
     fractions: tuple[str, ...] | None = None
     reader: Reader | None = field(default=None, compare=False, repr=False)
     head: bytes = b""
+    head_size: int = 0
+    follower: Coding | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)

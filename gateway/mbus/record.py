@@ -20,7 +20,6 @@ from gateway.mbus.structure import (
     DIF_MANUFACTURER,
     DIF_MORE_RECORDS,
     DIFE_MAX,
-    EXTENSION,
     VIF_PLAIN_TEXT,
     VIFE_MAX,
     data_end,
@@ -33,12 +32,13 @@ __all__ = ["CODINGS_MAX", "DataRecord", "cut", "forget_codings", "read_record", 
 CODINGS_MAX: Final = 4096
 #: By DIB and VIB, for each byte order (index = most significant byte first).
 _CODINGS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
-#: Those with a plain-text VIF, which end where the text says.
+#: How long a head was that began with the same two bytes: a guess, to be checked.
+_HEAD_SIZES: Final[tuple[dict[bytes, int], dict[bytes, int]]] = ({}, {})
+#: Those with a plain text whose place the data behind it decide.
 _TEXT_CODINGS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
-#: Which coding with a head of its own stood behind a head the last time: a guess, to be checked.
-_FOLLOWERS: Final[tuple[dict[bytes, Coding], dict[bytes, Coding]]] = ({}, {})
-_PLAIN_TEXT: Final = bytes((VIF_PLAIN_TEXT,))
 _SPECIAL: Final = {dif: special_coding(dif) for dif in (DIF_MANUFACTURER, DIF_MORE_RECORDS)}
+#: What stands before the first record, for each byte order; no record has such a coding.
+_START: Final = (special_coding(DIF_MANUFACTURER), special_coding(DIF_MANUFACTURER))
 #: DIB and VIB at a glance: bytes with extension bit, one without, and the same again. A plain-text
 #: VIF is not for a glance.
 _HEAD: Final = re.compile(
@@ -49,8 +49,10 @@ _HEAD: Final = re.compile(
 
 def forget_codings() -> None:
     """Forget all codings, as in a process that has just started."""
-    for codings in (*_CODINGS, *_TEXT_CODINGS, *_FOLLOWERS):
-        codings.clear()
+    for memory in (*_CODINGS, *_TEXT_CODINGS, *_HEAD_SIZES):
+        memory.clear()
+    for start in _START:
+        start.follower = None
 
 
 def read_records(
@@ -67,28 +69,28 @@ def read_records(
 
 def cut(body: bytes, start: int, *, msb_first: bool) -> tuple[list[DataRecord], RecordError | None]:
     """Do the work of `read_records` for records that stand in `body` from `start` to its end."""
-    codings, followers = _CODINGS[msb_first], _FOLLOWERS[msb_first]
+    codings = _CODINGS[msb_first]
     records: list[DataRecord] = []
-    position, size, before = start, len(body), b""
+    position, size, before = start, len(body), _START[msb_first]
     while position < size:
-        # Two bytes without extension are the most frequent head by far; a longer one is likely to
-        # be the one that stood behind the same record the last time.
-        data = position + 2
-        coding = codings.get(body[position:data])
-        if coding is None:
-            coding = followers.get(before)
-            if coding is not None and body.startswith(coding.head, position):
-                data = position + len(coding.head)
-            elif body[position] == DIF_FILLER:
-                position += 1
-                continue
-            else:
+        # What stood behind the same record the last time is likely to do so again: a guess, checked
+        # here. Otherwise two bytes without extension are the most frequent head by far.
+        coding = before.follower
+        if coding is not None and body.startswith(coding.head, position):
+            data = position + coding.head_size
+        else:
+            data = position + 2
+            coding = codings.get(body[position:data])
+            if coding is None:
+                if body[position] == DIF_FILLER:
+                    position += 1
+                    continue
                 try:
                     coding, data = _find_coding(body, position, msb_first=msb_first)
                 except RecordError as error:
                     return records, error
-                if coding.head:
-                    followers[before] = coding
+            if coding.head_size:
+                before.follower = coding
         end = data + coding.size
         if coding.size < 0 or end > size:
             try:
@@ -97,12 +99,20 @@ def cut(body: bytes, start: int, *, msb_first: bool) -> tuple[list[DataRecord], 
                 return records, error
         reader = coding.reader or reader_of(coding)
         records.append(reader(coding, body, data, end))
-        position, before = end, coding.head
+        position, before = end, coding
     return records, None
 
 
 def _find_coding(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, int]:
     """Find the coding of the record at `start` and where its data begin; raises RecordError."""
+    codings, sizes = _CODINGS[msb_first], _HEAD_SIZES[msb_first]
+    # No head is the beginning of another one: what is remembered in full is the whole head.
+    size = sizes.get(body[start : start + 2])
+    if size is not None:
+        coding = codings.get(body[start : start + size])
+        if coding is not None:
+            # Not `size`: at the end of the data a shorter head may be all that was left to cut.
+            return coding, start + coding.head_size
     dif = body[start]
     if dif & DATA_FIELD == DATA_FIELD_SPECIAL:
         if dif in _SPECIAL:
@@ -111,28 +121,21 @@ def _find_coding(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, i
             raise RecordError(start, "a DIF that is not reserved", f"{dif:02X}", source="MBDOC48")
         if start + 1 == len(body):
             return build_coding(body[start:], b""), start + 1
-    codings = _CODINGS[msb_first]
-    vif = body[start + 1 : start + 2]
-    if dif < EXTENSION and b"" < vif < _PLAIN_TEXT:
-        # Two bytes that are not known yet, or `cut` would not have asked.
-        return _new_coding(codings, body[start : start + 1], vif, msb_first=msb_first), start + 2
-    # No head is the beginning of another one: what is remembered in full is the whole head.
-    for data in (start + 3, start + 4, start + 5):
-        coding = codings.get(body[start:data])
-        if coding is not None:
-            return coding, data
     head = _HEAD(body, start)
     if head is None:
         return _find_long(body, start, msb_first=msb_first)
     coding = codings.get(head[0])
     if coding is None:
         coding = _new_coding(codings, head[1], head[2], msb_first=msb_first)
+    sizes[head[0][:2]] = coding.head_size
     return coding, head.end()
 
 
 def _new_coding(codings: dict[bytes, Coding], dib: bytes, vib: bytes, *, msb_first: bool) -> Coding:
+    """Build a coding whose bytes say where they end, and remember it by them."""
     coding = build_coding(dib, vib, msb_first=msb_first)
     coding.head = head = dib + vib
+    coding.head_size = len(head)
     coding.reader = reader_of(coding)
     if len(codings) >= CODINGS_MAX:
         _make_room(codings)
@@ -143,6 +146,13 @@ def _new_coding(codings: dict[bytes, Coding], dib: bytes, vib: bytes, *, msb_fir
 def _find_long(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, int]:
     """Find a coding byte by byte: with plain text, or so broken that RecordError says where."""
     span = find_span(body, start)
+    if body[span.vib] == VIF_PLAIN_TEXT:
+        coding = _CODINGS[msb_first].get(body[start : span.data])
+        if coding is None:
+            dib, vib = body[start : span.vib], body[span.vib : span.data]
+            coding = _new_coding(_CODINGS[msb_first], dib, vib, msb_first=msb_first)
+        _HEAD_SIZES[msb_first][coding.head[:2]] = coding.head_size
+        return coding, span.data
     # The same bytes can be read both ways, so the place of the text is part of the key.
     codings, key = _TEXT_CODINGS[msb_first], bytes((span.text_is_last,)) + body[start : span.data]
     coding = codings.get(key)
@@ -158,9 +168,11 @@ def _find_long(body: bytes, start: int, *, msb_first: bool) -> tuple[Coding, int
 
 def _make_room(codings: dict[bytes, Coding]) -> None:
     """Start afresh rather than grow without limit on noise."""
+    for sizes in _HEAD_SIZES:
+        sizes.clear()
+    for coding in codings.values():
+        coding.follower = None
     codings.clear()
-    for followers in _FOLLOWERS:
-        followers.clear()
 
 
 def _find_end(body: bytes, coding: Coding, data: int) -> int:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.mbus import record as record_module
 from gateway.mbus.data_types import decimal_text
-from gateway.mbus.record import CODINGS_MAX, DataRecord, read_records
+from gateway.mbus.record import CODINGS_MAX, DataRecord, forget_codings, read_records
 from gateway.mbus.tables.manual import Unit, ValueType
 from tests.gateway.mbus.building import one
 
@@ -134,3 +134,56 @@ def test_the_memory_of_codings_is_limited() -> None:
         one((dife + b"\x93" + bytes((0x80 | number >> 12,)) + b"\x3b\x01\x00\x00\x00").hex())
     assert len(record_module._CODINGS[False]) <= CODINGS_MAX
     assert isinstance(one("0413 01000000"), DataRecord)
+
+
+#: Heads that begin alike, heads with a text of their own, fillers: what a wrong guess could mix up.
+ALIKE = [
+    "0413 01000000",
+    "0493 73 02000000",
+    "8410 13 03000000",
+    "8410 9373 04000000",
+    "849010 13 05000000",
+    "84901093 73 06000000",
+    "02fd48 0700",
+    "02fdc87e 0800",
+    "027c 01 61 0900",
+    "027c 02 6261 0a00",
+    "027c 01 62 0b00",
+    "02fc 01 61 73 0c00",
+    "2f",
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(ALIKE), max_size=12), min_size=1, max_size=6))
+def test_what_stood_there_before_changes_no_reading(bodies: list[list[str]]) -> None:
+    """Which record is expected next is only a guess: each body reads as in a fresh process."""
+    read = [read_records(bytes.fromhex("".join(body))) for body in bodies]
+    for body, (records, error) in zip(bodies, read, strict=True):
+        assert error is None
+        assert [record.to_bytes().hex() for record in records] == [
+            wire.replace(" ", "") for wire in body if wire != "2f"
+        ]
+        forget_codings()
+        fresh, _ = read_records(bytes.fromhex("".join(body)))
+        assert [(r.value, r.unit, r.plain_text) for r in records] == [
+            (r.value, r.unit, r.plain_text) for r in fresh
+        ]
+
+
+def test_plain_texts_are_remembered() -> None:
+    """Two texts of different length behind one VIF do not push each other out of the memory."""
+    wires = ["027c 01 61 0900", "027c 02 6261 0a00"]
+    before = [one(wire).coding for wire in wires]
+    assert [one(wire).coding is coding for wire, coding in zip(wires, before, strict=True)] == [
+        True,
+        True,
+    ]
+
+
+def test_a_longer_head_is_not_expected_beyond_the_end() -> None:
+    """Found by the fuzzer: a head at the end of the data is no longer than what is left."""
+    for known in ("02fd0f 0100", "02fd8f73 0200"):
+        one(known)
+    _, error = read_records(bytes.fromhex("02fd0f"))
+    assert error is not None
+    assert (error.offset, error.got) == (3, "0")
