@@ -11,9 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gateway.device.book import MeterStatistics
+from gateway.device.core import LAB_UNIT_LOADS
 from gateway.device.device import BusFigures, Device, Ending, Wiring
+from gateway.device.edits import Edits
 from gateway.device.keys import Tab
 from gateway.device.restart import Restart
+from gateway.device.rows import page_list, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.device.leds import DeviceState, Leds
     from gateway.device.meter_list import Meter
     from gateway.device.readings import MeterReading
+    from gateway.device.rows import PageList, Row
     from gateway.device.scan import ScanReport
     from gateway.modbus.session import Client, Counters
     from gateway.runtime.port import Runtime
@@ -273,6 +277,18 @@ class Appliance:
             _view(row.meter, row.entry, is_edited=row.is_edited, edited_values=row.edited_values)
             for row in self._device.edits.rows()
         ]
+
+    def page_list(self) -> PageList:
+        """The rows of the Meter tab, or the text in their place (`MET-01`, `MET-17`)."""
+        core = self._device.core
+        is_lab = core.wiring.unit_loads == LAB_UNIT_LOADS
+        return page_list(core.edits.rows(), core.configuration, is_lab=is_lab)
+
+    def printed_rows(self) -> list[Row]:
+        """The list in force as Print has it (`PRINT-01`)."""
+        core = self._device.core
+        rows = rows_of(Edits(core.book).rows(), core.configuration, printed=True)
+        return [placed.row for placed in rows]
 
     def edited_tabs(self) -> set[Tab]:
         """The pages with unsaved changes."""

@@ -17,6 +17,7 @@ from gateway.device.readings import (
     MeterReading,
     ValueKey,
     ValueReading,
+    in_list_order,
     key_of,
     listed_records,
     next_reading,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from gateway.device.readout import Readout
     from gateway.device.scan import Found
     from gateway.mbus.record import DataRecord
+    from gateway.mbus.telegram import Telegram
     from gateway.registers.layout import Layout
 
 #: A point in time that never comes: an inactive meter is never due (`C-53`).
@@ -103,6 +105,9 @@ class ListedMeter:
     statistics: MeterStatistics = field(default_factory=MeterStatistics)
     list_is_partial: bool = False
     """True while the values are those of a read-out that lost its last pages."""
+    pages: tuple[Telegram, ...] = ()
+    """The last read-out that brought anything, and before it the last whole one."""
+    whole_pages: tuple[Telegram, ...] = ()
 
     @property
     def identification_number(self) -> str:
@@ -134,6 +139,15 @@ class ListedMeter:
             entry.version,
             entry.medium,
         )
+
+    def records(self, *, show_timestamps: bool) -> list[DataRecord | None]:
+        """What each listed value was last made of; None for one that has not come yet."""
+        found: list[DataRecord | None] = [None] * len(self.entry.values)
+        for pages in (self.pages, self.whole_pages):
+            records = listed_records(records_of(pages), show_timestamps=show_timestamps)
+            ordered = in_list_order(self.keys, records)
+            found = [new or old for new, old in zip(found, ordered, strict=True)]
+        return found
 
     @property
     def keys(self) -> list[ValueKey]:
@@ -184,6 +198,7 @@ class MeterBook:
         meter.published = None
         if _calling(before) != _calling(entry):
             meter.reading = MeterReading(values=_unread(entry))
+            meter.pages = meter.whole_pages = ()
             meter.due_ns = now
         elif entry.active and not before.active:
             meter.due_ns = now
@@ -206,6 +221,10 @@ class MeterBook:
     def entries(self) -> list[Meter]:
         """What the file holds."""
         return [meter.entry for meter in self.meters]
+
+    def value_count(self) -> int:
+        """How many values are listed over all meters."""
+        return sum(len(meter.entry.values) for meter in self.meters)
 
     def find(self, found: Found) -> ListedMeter | None:
         """The entry that `found` belongs to, or None (`SCAN-02`)."""
@@ -316,6 +335,10 @@ class MeterBook:
             # A meter behind a primary address may be swapped for another (`SCAN-04`, `C-63`).
             self._learn(meter, readout)
             meter.published = None
+        if readout.pages:
+            meter.pages = readout.pages
+            if readout.complete:
+                meter.whole_pages = readout.pages
         before = meter.reading
         meter.reading = reading = next_reading(
             before,

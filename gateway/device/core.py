@@ -6,9 +6,9 @@ time; whoever changes it does so between two waits, so others see all of a chang
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from gateway.device import plans
+from gateway.device import plans, rows
 from gateway.device.book import MeterBook
 from gateway.device.clock import DeviceClock
 from gateway.device.configuration import Configuration
@@ -19,8 +19,12 @@ from gateway.device.watchdogs import Guarding
 from gateway.registers.image import RegisterImage, build
 
 if TYPE_CHECKING:
+    from gateway.device.rows import Capacity
     from gateway.device.wiring import Wiring
     from gateway.runtime.port import Runtime
+
+#: Unit loads of the lab model, which no page limits (`C-75`).
+LAB_UNIT_LOADS: Final = 0
 
 
 class Core:
@@ -40,6 +44,7 @@ class Core:
         self.last_readout = 0
         #: False while the list in memory has meters that the file does not.
         self.list_is_kept = True
+        self._is_over_capacity = False
         #: True while a pass takes longer than a cycle of one of its meters.
         self.is_overloaded = False
         self.image: RegisterImage = self._build(None)
@@ -65,6 +70,24 @@ class Core:
         """Write the list after what the device found by itself; a full storage ends nothing."""
         if self.files.keep_list(self.list_path, self.book.entries()):
             self.list_is_kept = True
+
+    def capacity(self, configuration: Configuration | None = None) -> Capacity:
+        """Size of the list with its unsaved changes, as the page would receive it (`C-33`)."""
+        settings = self.configuration if configuration is None else configuration
+        is_lab = self.wiring.unit_loads == LAB_UNIT_LOADS
+        return rows.capacity(self.edits.rows(), settings, is_lab=is_lab)
+
+    def check_capacity(self) -> str:
+        """Tell of a list that has grown beyond what the page can show (`MET-17`); "" where it fits.
+
+        The meters are read and served all the same.
+        """
+        now = self.capacity()
+        text = rows.CAPACITY_EXCEEDED if now.is_exceeded else ""
+        if now.is_exceeded is not self._is_over_capacity:
+            self._is_over_capacity = now.is_exceeded
+            self.rt.log("list.capacity", value=now.is_exceeded, size=now.size, limit=now.limit)
+        return text
 
     def publish(self) -> None:
         """Let Modbus clients see what is known now, all of it at once (`C-12`)."""

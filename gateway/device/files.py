@@ -29,6 +29,8 @@ CHIP_INI: Final = "app/chip.ini"
 BACKUP_SUFFIX: Final = ".bak"
 #: What is added for a text that had to make room: one that could not be used, or was taken back.
 REJECTED_SUFFIX: Final = ".bad"
+#: A list without meters, 78 bytes (Fig. 22).
+EMPTY_LIST: Final = meter_list.save([])
 
 
 def keep_and_replace(storage: Storage, path: str, data: bytes) -> bool:
@@ -157,7 +159,11 @@ class DeviceFiles:
             data = meter_list.save(meters, old=old)
         except MeterListError as error:
             raise OSError(f"{path} is not written: {error}") from error
-        keep_and_replace(storage, path, data)
+        if old == EMPTY_LIST:
+            # An empty list is not worth the backup of a full one.
+            storage.replace(path, data)
+        else:
+            keep_and_replace(storage, path, data)
         self._known[path] = data
 
     def keep_list(self, path: str, meters: Sequence[Meter]) -> bool:
@@ -176,6 +182,14 @@ class DeviceFiles:
             self.complain(path, str(error))
             return False
         return True
+
+    def reject_list(self, path: str, meters: Sequence[Meter]) -> None:
+        """Delete the stored list as manual 8.3 says of one that is too long to save (`C-34`).
+
+        The stored one becomes the ``.bak``, the rejected one the ``.bad``. Raises OSError.
+        """
+        self._storage.replace(path + REJECTED_SUFFIX, meter_list.save(meters))
+        self.save_list(path, [])
 
     def restore_list(self, path: str) -> list[Meter]:
         """Bring back the list of the ``.bak`` (`C-34`); the text in its place becomes ``.bad``.

@@ -26,6 +26,9 @@ FLAG_NOT_READ: Final = 1
 FLAG_NOT_ALL_UPDATED: Final = 2
 FLAGS_UNREAD: Final = FLAG_NOT_READ | FLAG_NOT_ALL_UPDATED
 
+#: Why a meter has no reading before the first try.
+NEVER_READ: Final = "never read"
+
 #: Records that carry no value of their own; an enum is compared faster than it is hashed.
 _NOT_VALUES: Final = (Function.MANUFACTURER_SPECIFIC, Function.MORE_RECORDS_FOLLOW)
 
@@ -67,7 +70,12 @@ class MeterReading:
     time: int = 0
     limited: bool = False
     values: tuple[ValueReading, ...] = ()
-    failure: str = "never read"
+    failure: str = NEVER_READ
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether a read-out has been tried since the entry was made (worked examples 9, row 1)."""
+        return self.failure != NEVER_READ
 
 
 #: The names of the list file for the function field (manual 9.4).
@@ -190,16 +198,16 @@ def _matched(
 ) -> tuple[ValueReading, ...]:
     """For each listed value the next record of its key, or the reading that it had."""
     values = []
-    for number, record in enumerate(_in_list_order(keys, records)):
+    for number, record in enumerate(in_list_order(keys, records)):
         taken = take_record(record) if record is not None else None
         values.append(taken if taken is not None else _kept(before, number))
     return tuple(values)
 
 
-def _in_list_order(
+def in_list_order(
     keys: Sequence[ValueKey], records: Sequence[DataRecord]
 ) -> Sequence[DataRecord | None]:
-    """The next record of each key, None where no more of it have come."""
+    """The record of each listed value, None where no more of its key have come."""
     sent = [key_of(record) for record in records]
     if sent[: len(keys)] == list(keys):
         # As always but for a meter that has changed its ways: nothing has to be looked for.

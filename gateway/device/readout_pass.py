@@ -26,7 +26,7 @@ async def read_out(
     A `forced` pass leaves the cycle as it was planned (`MET-04`).
     """
     left = list(meters)
-    begin = core.rt.now()
+    begin, count = core.rt.now(), core.book.value_count()
 
     async def conversation(link: Link) -> None:
         while left:
@@ -39,6 +39,8 @@ async def read_out(
             _unreadable(core, meter)
         if not forced:
             _plan_next(core, meters, core.rt.now() - begin)
+        if core.book.value_count() > count:
+            core.check_capacity()
         core.last_readout = core.clock.unix_time()
         bus.counted_pass()
         core.publish()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from gateway.device import plans
 from gateway.device.edits import EditError, Edits
+from gateway.device.files import BACKUP_SUFFIX
 from gateway.device.keys import Applies, Tab, contradictions, find_key
 from gateway.device.leds import DeviceState
+from gateway.device.rows import CAPACITY_EXCEEDED
 from gateway.device.watchdogs import Activity
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ BUS_SETTINGS: Final = (
 )
 
 
+class CapacityError(EditError):
+    """A list over the capacity was saved, and so deleted (`MET-17`, `C-34`); it can be restored."""
+
+
 class Saving:
     """Saves of one run; remembers what was saved and waits for the next start."""
 
@@ -44,8 +50,9 @@ class Saving:
 
         None writes the meter list in any case. Readings of entries that were not changed stay, and
         masters are cut off only by Server and General (`C-72`). Raises `EditError` where something
-        contradicts (`MET-13`), OSError where a file cannot be written or a port not be used; what
-        was not written stays as edited.
+        contradicts (`MET-13`), `CapacityError` where the page cannot show the list (`C-34`), and
+        OSError where a file cannot be written or a port not be used; what was not written stays as
+        edited.
         """
         with self._core.guarding.during(Activity.BUSY):
             await self._save(tabs)
@@ -73,7 +80,9 @@ class Saving:
                 self._saved.update(settings)
                 core.edits.discard(chosen - {Tab.METER})
                 await self._take_settings(in_force)
-            if Tab.METER in chosen:
+            if Tab.METER in chosen and core.capacity().is_exceeded:
+                self._delete_list()
+            elif Tab.METER in chosen:
                 core.files.save_list(core.list_path, core.edits.entries())
                 core.edits.commit(core.rt.now(), core.configuration.meter_time)
                 core.list_is_kept = True
@@ -83,7 +92,21 @@ class Saving:
                 core.startup(4, await self._server.start(core.configuration))
         finally:
             core.states.enter(DeviceState.RUNNING)
+        core.check_capacity()
         core.rt.log("gateway.save", value=sorted(tab.value for tab in chosen))
+
+    def _delete_list(self) -> NoReturn:
+        """What the manual says of a Save of a list over the capacity, but nothing is lost."""
+        core, path = self._core, self._core.list_path
+        core.files.reject_list(path, core.edits.entries())
+        core.edits.discard({Tab.METER})
+        core.book.load([], core.rt.now())
+        core.publish()
+        core.check_capacity()
+        raise CapacityError(
+            f"{CAPACITY_EXCEEDED}: the meter list was deleted; the one before is in "
+            f"{path}{BACKUP_SUFFIX} and can be restored"
+        )
 
     def _check_save(
         self, wanted: Configuration, in_force: Configuration, chosen: Collection[Tab]

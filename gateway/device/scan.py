@@ -118,6 +118,8 @@ class ScanReport:
     duration_ns: int = 0
     slowest_answer_ns: int = 0
     """A meter that needs longer than this to answer cannot have been seen (`C-74`)."""
+    message: str = ""
+    """How the page ends the scan where its list is too long to be shown (`MET-17`)."""
 
 
 def address_of(telegram: Telegram | None) -> SecondaryAddress | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.device import plans
@@ -39,8 +40,9 @@ async def scan(core: Core, bus: Bus) -> ScanReport:
 
     with core.guarding.during(Activity.SCAN):
         await bus.hold(DeviceState.SCAN, conversation, finish)
-    bus.counted_scan(reports[0])
-    return reports[0]
+    report = replace(reports[0], message=core.check_capacity())
+    bus.counted_scan(report)
+    return report
 
 
 async def _scan_on(core: Core, link: Link) -> ScanReport:

@@ -46,13 +46,17 @@ _FUNCTION_MARKS: Final = {
 
 def describe(record: DataRecord, flags: int) -> str:
     """Describe one value; `flags` 0-15, of raw data and DIF/VIF the longer one wins."""
+    return compose(text(record), brackets(record), _raw(record, flags), flags)
+
+
+def compose(name: str, in_brackets: list[str], raw: str, flags: int) -> str:
+    """Put the parts that `flags` ask for together; `raw` is what is shown of DIB, VIB and data."""
     parts: list[str] = []
     if flags & DescriptionFlags.TEXT:
-        parts.append(text(record))
+        parts.append(name)
     if flags & DescriptionFlags.BRACKETS:
-        parts.extend(brackets(record))
-    raw = _raw(record, flags)
-    if raw:
+        parts.extend(in_brackets)
+    if raw and flags & (DescriptionFlags.DIF_VIF | DescriptionFlags.RAW_DATA):
         if flags & DescriptionFlags.TEXT:
             parts.append("#")
         parts.append(raw)
@@ -76,13 +80,16 @@ def text(record: DataRecord) -> str:
 
 def brackets(record: DataRecord) -> list[str]:
     """List memory, tariff and function in the manual's brackets, without those that are 0."""
-    parts: list[str] = []
-    if record.storage_number:
-        parts.append(f"[{record.storage_number}]")
-    if record.tariff:
-        parts.append(f"<{record.tariff}>")
-    mark = _FUNCTION_MARKS.get(record.function)
-    if mark is not None:
+    mark = _FUNCTION_MARKS.get(record.function, "")
+    return in_brackets(record.storage_number, record.tariff, mark)
+
+
+def in_brackets(storage_number: int, tariff: int, mark: str) -> list[str]:
+    """Write memory, tariff and "min", "max" or "error" in brackets, without those that are 0."""
+    parts = [f"[{storage_number}]"] if storage_number else []
+    if tariff:
+        parts.append(f"<{tariff}>")
+    if mark:
         parts.append(f"{{{mark}}}")
     return parts
 

@@ -42,6 +42,7 @@ class Plant:
         files: dict[str, bytes] | None = None,
         plugged: bool = True,
         host_clock: bool = True,
+        unit_loads: int = 80,
         **keys: Any,
     ) -> None:
         env = simpy.Environment()
@@ -52,7 +53,8 @@ class Plant:
         self.network = Network(env, self.population, seed=1, baudrate=9600)
         self.storage = MemoryStorage({CHIP_INI: chip_ini(**keys), **(files or {})})
         self.rt = simulated_runtime(env, storage=self.storage, lines={BUS_URL: self._open_line})
-        self.appliance = Appliance(self.rt, Wiring(BUS_URL, *MODBUS, host_clock=host_clock))
+        wiring = Wiring(BUS_URL, *MODBUS, host_clock=host_clock, unit_loads=unit_loads)
+        self.appliance = Appliance(self.rt, wiring)
         self.plugged = plugged
         self._line: Any = None
 
