@@ -30,6 +30,9 @@ ANSWER_NS_MAX: Final = 2_000_000_000
 #: The unit identifier of the gateway itself (C-11).
 UNIT_IDENTIFIER: Final = 255
 
+#: A connection that was used this recently is not looked at before it is used again.
+KEPT_NS: Final = 100_000_000
+
 #: Bytes asked of the stream at a time; an ADU has 260 at most.
 _READ_SIZE: Final = 4096
 
@@ -60,6 +63,7 @@ class RegisterReader:
         self._on_connected = connected
         self._stream: Stream | None = None
         self._client = Client()
+        self._answered_ns = 0
         #: Requests answered so far, and how long the last one took.
         self.latency_ns: int | None = None
 
@@ -94,7 +98,8 @@ class RegisterReader:
         except OSError as error:
             await self.close()
             raise PollError(f"the Modbus server cannot be reached: {error}") from error
-        self.latency_ns = self._rt.now() - started
+        self._answered_ns = self._rt.now()
+        self.latency_ns = self._answered_ns - started
         return answer
 
     async def _exchange(self, request: Request, unit: int) -> Answer:
@@ -112,6 +117,8 @@ class RegisterReader:
                 raise PollError(f"the Modbus server broke the protocol: {outcome}")
 
     async def _connected(self) -> Stream:
+        if self._stream is not None and await self._hung_up(self._stream):
+            await self.close()
         if self._stream is None:
             address = self._address()
             if address is None:
@@ -120,6 +127,24 @@ class RegisterReader:
             self._on_connected(1)
             self._client = Client()
         return self._stream
+
+    async def _hung_up(self, stream: Stream) -> bool:
+        """Whether the server has ended a connection that was kept for a while, before it was asked.
+
+        It may: it was restarted, or the connection was idle for too long. That is no answer missed.
+        """
+        now = self._rt.now()
+        if now - self._answered_ns < KEPT_NS:
+            return False
+        try:
+            data = await stream.read(1, until=now)
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+        # What came unasked stays in the client's reader, which complains of it at the answer.
+        self._client.receive(data)
+        return not data
 
     async def close(self) -> None:
         """Give the connection back."""

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 from reports.record import Case, Run, RunRecord, Trace
 from reports.verdict import Verdict, join
 from scenarios import requirements
-from scenarios.backends.base import BackendError
+from scenarios.backends.base import BackendError, UnjudgedError
 from scenarios.commit import commit
 from scenarios.judging import Judged, judge_run, not_run
 from scenarios.language.compile import Compiled, compile_path, gaps
 from scenarios.language.diagnostics import Diagnostic, ScenarioError, errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scenarios.backends.base import Backend, Outcome
     from scenarios.language.ir import Scenario
@@ -157,9 +157,14 @@ def run_scenario(scenario: Scenario, backend: Backend, seed: int | None = None) 
     started = time.monotonic_ns()
     try:
         outcome = backend.run(scenario, seed)
+    except UnjudgedError as error:
+        elapsed = time.monotonic_ns() - started
+        judged = _unjudged(scenario, error.verdict, str(error))
+        return _result(scenario, seed, backend, judged, None, elapsed)
     except BackendError as error:
         elapsed = time.monotonic_ns() - started
-        return _result(scenario, seed, backend, _broken(scenario, error), None, elapsed)
+        judged = _unjudged(scenario, Verdict.ERROR, str(error))
+        return _result(scenario, seed, backend, judged, None, elapsed)
     elapsed = time.monotonic_ns() - started
     judged = judge_run(scenario, outcome, backend.name, missing)
     return _result(scenario, seed, backend, judged, outcome, elapsed)
@@ -171,9 +176,9 @@ def _blocking(scenario: Scenario, missing: Sequence[Diagnostic]) -> list[Diagnos
     return [gap for gap in missing if gap.place not in owned]
 
 
-def _broken(scenario: Scenario, error: BackendError) -> Judged:
-    case = Case(id="do", title=scenario.title, verdict=Verdict.ERROR, reason=str(error))
-    return Judged(Verdict.ERROR, str(error), (case,))
+def _unjudged(scenario: Scenario, verdict: Verdict, reason: str) -> Judged:
+    case = Case(id="do", title=scenario.title, verdict=verdict, reason=reason)
+    return Judged(verdict, reason, (case,))
 
 
 def _result(
@@ -215,8 +220,13 @@ def to_document(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def to_record(results: Sequence[Result], *, command: str = "") -> RunRecord:
-    """Join results into a run record; ids are led by the scenario's name, and seed if it varies."""
+def to_record(
+    results: Sequence[Result], *, command: str = "", facts: Mapping[str, str] | None = None
+) -> RunRecord:
+    """Join results into a run record; ids are led by the scenario's name, and seed if it varies.
+
+    `facts` are those of the bench.
+    """
     names = _unique_names(results)
     cases: list[Case] = []
     tables = []
@@ -229,7 +239,7 @@ def to_record(results: Sequence[Result], *, command: str = "") -> RunRecord:
         ]
     wanted = [id_ for result in results for id_ in result.scenario.verifies]
     return RunRecord.assemble(
-        _run(results, command),
+        _run(results, command, facts or {}),
         cases,
         catalogue=requirements.load(),
         selected=dict.fromkeys(wanted),
@@ -253,7 +263,7 @@ def _unique_names(results: Sequence[Result]) -> list[str]:
     return names
 
 
-def _run(results: Sequence[Result], command: str) -> Run:
+def _run(results: Sequence[Result], command: str, facts: Mapping[str, str]) -> Run:
     seeds = dict.fromkeys(str(result.seed) for result in results)
     backends = dict.fromkeys(result.backend for result in results)
     title = results[0].scenario.title if len(results) == 1 else f"{len(results)} scenarios"
@@ -266,6 +276,7 @@ def _run(results: Sequence[Result], command: str) -> Run:
         backend=", ".join(backends) or "none",
         virtual_duration_ns=sum(result.virtual_ns for result in results),
         real_duration_ns=sum(result.real_ns for result in results),
+        facts=dict(facts),
     )
 
 

@@ -17,11 +17,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
+from hil import bench as bench_file
 from reports import html, junit
 from reports.verdict import Verdict, exit_code, join
 from scenarios import proof as proving
 from scenarios import run as running
 from scenarios.backends import BACKENDS
+from scenarios.backends.hil import HilBackend
 from scenarios.commit import commit
 from scenarios.language import diagnostics
 from scenarios.language.compile import compile_path, gaps
@@ -71,6 +73,7 @@ class BackendName(Enum):
 
     SIM = "sim"
     PTY = "pty"
+    HIL = "hil"
 
 
 Files = Annotated[
@@ -91,8 +94,18 @@ def scenario() -> None:
 def run(
     files: Files,
     backend: Annotated[
-        BackendName, typer.Option(help="sim: virtual time. pty: real time, pseudo-terminal, TCP.")
+        BackendName,
+        typer.Option(
+            help="sim: virtual time. pty: real time, pseudo-terminal, TCP. hil: a bench file."
+        ),
     ] = BackendName.SIM,
+    bench: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="hil: the bench; by default one that needs no hardware."),
+    ] = None,
+    place: Annotated[
+        str | None, typer.Option(metavar="NAME", help="hil: its place; by default the first.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="In place of each file's own default seed.")
     ] = None,
@@ -106,7 +119,7 @@ def run(
 ) -> None:
     """Run scenarios and print a verdict for each; the exit code is that of all together."""
     compiled = _compiled(files)
-    chosen = BACKENDS[backend.value]
+    chosen = _backend(backend, bench, place)
     for one in compiled:
         _print_diagnostics(
             [*one.diagnostics, *gaps(one.require(), chosen.name, chosen.capabilities)]
@@ -117,7 +130,7 @@ def run(
     else:
         _print_summary(results)
     if report is not None:
-        _write_report(report, results)
+        _write_report(report, results, chosen)
     raise typer.Exit(exit_code(running.verdict_of(results)))
 
 
@@ -186,6 +199,20 @@ def explain(files: Files) -> None:
 def schema() -> None:
     """Print the JSON schema of scenario files, for completion in editors."""
     typer.echo(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+
+
+def _backend(name: BackendName, bench: Path | None, place: str | None) -> Backend:
+    """Return the backend; a bench file with mistakes, or without that place, ends the command."""
+    if name is not BackendName.HIL:
+        if bench is not None or place is not None:
+            typer.echo("error: --bench and --place go with --backend hil", err=True)
+            raise typer.Exit(EXIT_USAGE)
+        return BACKENDS[name.value]
+    try:
+        return HilBackend(bench_file.load(bench) if bench is not None else None, place)
+    except (bench_file.BenchError, LookupError) as error:
+        typer.echo(f"error: {error.args[0]}", err=True)
+        raise typer.Exit(EXIT_USAGE) from error
 
 
 # --- Files ------------------------------------------------------------------------------------
@@ -278,9 +305,10 @@ def _print_summary(results: Sequence[Result]) -> None:
     typer.echo(f"{total}: {', '.join(counts)}")
 
 
-def _write_report(folder: Path, results: Sequence[Result]) -> None:
+def _write_report(folder: Path, results: Sequence[Result], backend: Backend) -> None:
     """Write the record, its renderings and the traces that it names."""
-    record = running.to_record(results, command="meterbench scenario run")
+    facts = backend.facts() if isinstance(backend, HilBackend) else {}
+    record = running.to_record(results, command="meterbench scenario run", facts=facts)
     files = {
         "result.json": record.to_json(),
         "report.html": html.render(record),

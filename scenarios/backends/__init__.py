@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from scenarios.backends.hil import HilBackend
 from scenarios.backends.pty import PtyBackend
 from scenarios.backends.sim import SimBackend
 
@@ -15,4 +16,8 @@ if TYPE_CHECKING:
     from scenarios.backends.base import Backend
 
 #: The backends by the name that the command line knows.
-BACKENDS: Final[dict[str, Backend]] = {"sim": SimBackend(), "pty": PtyBackend()}
+BACKENDS: Final[dict[str, Backend]] = {
+    "sim": SimBackend(),
+    "pty": PtyBackend(),
+    "hil": HilBackend(),
+}

@@ -35,6 +35,14 @@ class BackendError(Exception):
         return cls(f"{type(error).__name__}: {error}{where}")
 
 
+class UnjudgedError(Exception):
+    """There is nothing to judge: `verdict` is NOT_RUN or INCONCLUSIVE, the message says why."""
+
+    def __init__(self, verdict: Verdict, reason: str) -> None:
+        super().__init__(reason)
+        self.verdict = verdict
+
+
 @dataclass(frozen=True, slots=True)
 class StepFailure:
     """The steps ended early: at which line, and what that means for the verdict."""
@@ -74,7 +82,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """The name on the command line: sim, pty."""
+        """The name on the command line: sim, pty, hil."""
         ...
 
     @property
@@ -83,5 +91,8 @@ class Backend(Protocol):
         ...
 
     def run(self, scenario: Scenario, seed: int) -> Outcome:
-        """Run a scenario that needs no more than `capabilities`; raises BackendError."""
+        """Run a scenario that needs no more than `capabilities`.
+
+        Raises BackendError, and UnjudgedError where a bench has not what it takes.
+        """
         ...

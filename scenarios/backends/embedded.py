@@ -302,8 +302,7 @@ class Stage:
         """Switch the gateway on, carry out the steps, read all registers once more, stop it."""
         async with self._rt.nursery() as nursery:
             self._nursery = nursery
-            self._run()
-            await self._appliance.ready()
+            await self._begin()
             # What was so at the beginning lasts a while, so that the first step can change it.
             await self._rt.sleep(SETTLE_NS)
             failure = await Executor(scenario, self, uncertainty_ns).run()
@@ -319,9 +318,18 @@ class Stage:
                 failure=failure,
             )
             self._recorder.end()
-            self.wake()
-            self._appliance.stop()
+            self._end()
         return outcome
+
+    async def _begin(self) -> None:
+        """Switch the gateway on, and wait until it serves."""
+        self._run()
+        await self._appliance.ready()
+
+    def _end(self) -> None:
+        """Let the gateway end, which ends the run."""
+        self.wake()
+        self._appliance.stop()
 
     async def _read_all(self) -> FinalRegisters:
         reader = RegisterReader(self._rt, self.modbus_address)

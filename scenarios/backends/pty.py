@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 _NS_PER_S: Final = 1_000_000_000
 
+#: From the path of a pseudo-terminal to the URL by which a gateway reaches what is behind it.
+Carried = Callable[[str], AbstractContextManager[str]]
+
 #: What the pseudo-terminal and the pacing may add to an answer on a busy host.
 TRANSPORT_DELAY_NS: Final = 20_000_000
 
@@ -49,7 +53,7 @@ UNCERTAINTY_NS_MIN: Final = 10_000_000
 GRACE_S: Final = 30.0
 
 
-class _Gateway(AioRuntime):
+class ScenarioTime(AioRuntime):
     """Real time with the time of day that the scenario sets."""
 
     def __init__(self, clock: int, *, seed: str, storage: Storage, recorder: Recorder) -> None:
@@ -71,7 +75,7 @@ class PtyBackend:
         """Run `scenario`; raises BackendError where gateway, simulator or host broke."""
         limit_s = scenario.limit_ns / _NS_PER_S + GRACE_S
         try:
-            return asyncio.run(asyncio.wait_for(_play(scenario, seed), limit_s))
+            return asyncio.run(asyncio.wait_for(play(scenario, seed), limit_s))
         except TimeoutError as error:
             message = f"the run did not end within {limit_s:.0f} s of real time"
             raise BackendError(message) from error
@@ -79,18 +83,14 @@ class PtyBackend:
             raise BackendError.of(error) from error
 
 
-async def _play(scenario: Scenario, seed: int) -> Outcome:
-    """Build the world in this event loop and let the scenario run in it."""
+async def play(scenario: Scenario, seed: int, carried: Carried = nullcontext) -> Outcome:
+    """Build the world in this event loop and let the scenario run in it.
+
+    `carried` puts something between the pseudo-terminal of the bus and the gateway: it is given
+    the terminal's path and yields the URL for the gateway.
+    """
     world = scenario.world
-    clock = clock_of(scenario)
-    network = Network(
-        simpy.Environment(),
-        world.population,
-        seed=seed,
-        baudrate=world.baudrate,
-        scenario=scenario.name,
-        epoch=datetime.fromtimestamp(clock, UTC),
-    )
+    network = network_of(scenario, seed)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meterbench-")))
         storage = FilesOnMains(folder / "data")
@@ -98,19 +98,13 @@ async def _play(scenario: Scenario, seed: int) -> Outcome:
             storage.replace(path, data)
         endpoint = await endpoints.serve(network, f"pty:{folder / 'bus'}", speed=world.speed)
         stack.push_async_callback(endpoint.close)
-        stack.callback(_stop_clock, network)
+        stack.callback(stop_clock, network)
+        url = stack.enter_context(carried(str(folder / "bus")))
         recorder = Recorder()
-        runtime = _Gateway(
-            clock, seed=f"{scenario.name}/{seed}", storage=storage, recorder=recorder
+        runtime = ScenarioTime(
+            clock_of(scenario), seed=f"{scenario.name}/{seed}", storage=storage, recorder=recorder
         )
-        wiring = Wiring(
-            bus_url=str(folder / "bus"),
-            modbus_host="127.0.0.1",
-            modbus_port=0,
-            transport_delay_ns=TRANSPORT_DELAY_NS,
-            serial_number=world.serial_number,
-            unit_loads=world.unit_loads,
-        )
+        wiring = wiring_of(scenario, url)
 
         async def main(rt: Runtime) -> Outcome:
             uncertainty_ns = await measure_clock(rt)
@@ -120,7 +114,32 @@ async def _play(scenario: Scenario, seed: int) -> Outcome:
         return await runtime.run(main)
 
 
-def _stop_clock(network: Network) -> None:
+def network_of(scenario: Scenario, seed: int) -> Network:
+    """Return the meters of a scenario on a bus, as they are at its beginning."""
+    return Network(
+        simpy.Environment(),
+        scenario.world.population,
+        seed=seed,
+        baudrate=scenario.world.baudrate,
+        scenario=scenario.name,
+        epoch=datetime.fromtimestamp(clock_of(scenario), UTC),
+    )
+
+
+def wiring_of(scenario: Scenario, bus_url: str) -> Wiring:
+    """Return the wiring of a gateway on this host: any free port, a host's own delays."""
+    return Wiring(
+        bus_url=bus_url,
+        modbus_host="127.0.0.1",
+        modbus_port=0,
+        transport_delay_ns=TRANSPORT_DELAY_NS,
+        serial_number=scenario.world.serial_number,
+        unit_loads=scenario.world.unit_loads,
+    )
+
+
+def stop_clock(network: Network) -> None:
+    """Let the bus stand still."""
     if network.clock is not None:
         network.clock.stop()
 
