@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,7 +18,9 @@ from hil import bench as bench_files
 from scenarios import run as running
 from scenarios.backends import BACKENDS
 from scenarios.backends.hil import HilBackend
-from scenarios.language.ir import Scenario
+
+if TYPE_CHECKING:
+    from scenarios.language.ir import Scenario
 
 #: Longest bus time of a scenario that is run in real time, in seconds.
 REAL_S_MAX = 45.0
