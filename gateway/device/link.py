@@ -295,6 +295,10 @@ class Link:
         """The silence before a telegram, 33 bit times (MBDOC48 p.26)."""
         return self._line.format.bits_ns(IDLE_BITS)
 
+    async def exchange(self, telegram: bytes) -> Answer:
+        """Send bytes as they are, once, and wait MBUS_TIMEOUT for an answer."""
+        return await self._exchange(telegram, None)
+
     async def _exchange(self, frame: bytes, first_byte_ns: int | None) -> Answer:
         wait_ns = self.settings.first_byte_ns if first_byte_ns is None else first_byte_ns
         end = await self._send(frame)

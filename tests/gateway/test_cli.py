@@ -154,14 +154,66 @@ def test_scan_and_read_over_tcp(tmp_path: Path) -> None:
 def test_read_of_a_meter_that_is_not_there(tmp_path: Path) -> None:
     """Silence is bad news with a reason, not a traceback."""
     with simulated_bus(tmp_path) as url:
-        result = runner.invoke(app, ["gateway", "read", "77", "--bus", url, "--baudrate", "9600"])
+        result = runner.invoke(
+            app, ["gateway", "read", "77", "--bus", url, "--baudrate", "9600", "--timeout", "300"]
+        )
     assert result.exit_code == 1
     assert "not read in full: page 1: only silence" in result.output
+
+
+def test_raw_trace_and_set_address(tmp_path: Path) -> None:
+    """Bytes as they are, a trace of what was said, and a new primary address."""
+    trace = tmp_path / "trace.txt"
+    with simulated_bus(tmp_path) as url:
+        bus = ("--bus", url, "--baudrate", "9600")
+        raw = runner.invoke(
+            app,
+            [
+                "gateway",
+                "raw",
+                "10 40 09 49 16",
+                "107B098416",
+                *bus,
+                "--trace",
+                str(trace),
+                "--json",
+            ],
+        )
+        assert raw.exit_code == 0, raw.output
+        first, second = json.loads(raw.stdout)["exchanges"]
+        assert (first["received"], first["kind"]) == ("e5", "ack")
+        assert second["kind"] == "frame"
+        lines = trace.read_text(encoding="utf-8").splitlines()
+        assert [line.split("ms")[1].split()[0] for line in lines] == ["→", "←"] * 2
+        assert "→ 10 40 09 49 16" in lines[0]
+
+        refused = runner.invoke(app, ["gateway", "set-address", "9", "77", *bus], input="n\n")
+        assert refused.exit_code == 1
+        assert "nothing was written" in refused.output
+        done = runner.invoke(app, ["gateway", "set-address", "9", "77", *bus, "--yes"])
+        assert done.exit_code == 0, done.output
+        assert "31415926 ELS answers at primary address 77 now (was 9)" in done.output
+        assert runner.invoke(app, ["gateway", "read", "77", *bus]).exit_code == 0
+
+
+def test_diagnose_names_a_remedy(tmp_path: Path) -> None:
+    """Behind a socket one speed can be tried; the findings come with their advice."""
+    with simulated_bus(tmp_path) as url:
+        result = runner.invoke(
+            app,
+            ["gateway", "scan", "--diagnose", "--bus", url, "--baudrate", "9600",
+             "--timeout", "200", "--json"],
+        )  # fmt: skip
+    document = json.loads(result.stdout)
+    assert [one["baudrate"] for one in document["baudrates"]] == [9600]
+    assert document["remedies"][0]["advice"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (["raw", "1G", "--bus", "socket://127.0.0.1:9"], "expected bytes in hexadecimal"),
+        (["raw", "", "--bus", "socket://127.0.0.1:9"], "expected 1 to 261 bytes, got 0"),
         (["read", "300", "--bus", "socket://127.0.0.1:9"], "expected a primary address 0 to 250"),
         (["scan", "--bus", "/dev/no-such-port"], "/dev/no-such-port"),
         (["scan", "--bus", "socket://127.0.0.1:9", "--baudrate", "1234"], "MBUS_BAUDRATE"),

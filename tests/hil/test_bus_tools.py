@@ -1,0 +1,196 @@
+"""Addressing and diagnosis on a simulated bus, in virtual time (they meet on the wire only)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import simpy
+
+from gateway.device import addressing, diagnosis
+from gateway.device.diagnosis import Heard
+from gateway.device.link import Link, LinkSettings
+from gateway.device.readout import Target, selection_mask
+from gateway.device.sequences import Addressing
+from gateway.mbus.address import SecondaryAddress
+from gateway.runtime.port import NS_PER_MS, Fault, LineFormat, Received
+from hil.runtimes import simulated_runtime
+from simulators import population
+from simulators.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+SETTINGS = LinkSettings(300 * NS_PER_MS, 100 * NS_PER_MS, 10_000 * NS_PER_MS, tries=2)
+METERS = (
+    {"id": "a", "profile": "heat-basic", "identification_number": 11111111, "primary_address": 5},
+    {"id": "b", "profile": "water-cold", "identification_number": 22222222, "primary_address": 9},
+)
+
+
+def on_bus(
+    procedure: Callable[[Any, Any, Link], Awaitable[Any]],
+    meters: tuple[dict[str, Any], ...] = METERS,
+    baudrate: int = 2400,
+    **bus: Any,
+) -> tuple[Any, Network]:
+    """Run a procedure that gets runtime, line and link on a simulated bus."""
+    env = simpy.Environment()
+    document = {"meters": [dict(one) for one in meters], "bus": bus}
+    network = Network(env, population.parse(document, source="test"), baudrate=baudrate)
+    opener = partial(network.open_port, received=Received, fault=Fault)
+    rt = simulated_runtime(env, lines={"sim:": opener})
+
+    async def main(rt: Any) -> Any:
+        line = await rt.open_line("sim:", LineFormat(baudrate=2400))
+        return await procedure(rt, line, Link(rt, line, SETTINGS))
+
+    return rt.run(main), network
+
+
+def by_number(number: str) -> Target:
+    """Call a meter by its identification number."""
+    address = SecondaryAddress(number, 0xFFFF, 0xFF, 0xFF)
+    return Target(Addressing.SECONDARY, 0, selection_mask(address, 0))
+
+
+# --- set-address ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", [addressing.primary(9), by_number("22222222")])
+def test_an_address_is_written_and_verified(target: Target) -> None:
+    """Read, write by CI 51 with 01 7A, read at the new address; the other meter keeps its own."""
+
+    async def procedure(_rt: Any, _line: Any, link: Link) -> addressing.Identified:
+        found = await addressing.identify(link, target)
+        assert found is not None
+        assert not await addressing.is_taken(link, 17)
+        await addressing.write(link, target, 17)
+        await addressing.verify(link, 17, found)
+        return found
+
+    found, network = on_bus(procedure)
+    assert found.a_field == 9
+    assert network.meters["b"].primary_address == 17
+    assert network.meters["a"].primary_address == 5
+    frames = [one.value for one in network.observations if one.path == "bus.frame"]
+    assert any("51017a11" in frame for frame in frames)
+
+
+def test_a_taken_address_is_noticed() -> None:
+    """Two meters of one address are the mistake that takes longest to find."""
+
+    async def procedure(_rt: Any, _line: Any, link: Link) -> bool:
+        return await addressing.is_taken(link, 5)
+
+    taken, _ = on_bus(procedure)
+    assert taken
+
+
+def test_a_meter_that_is_not_there_is_not_written_to() -> None:
+    """Nobody acknowledges: the message says how far it came."""
+
+    async def procedure(_rt: Any, _line: Any, link: Link) -> None:
+        assert await addressing.identify(link, by_number("33333333")) is None
+        with pytest.raises(addressing.AddressingError, match="not selected: silence"):
+            await addressing.write(link, by_number("33333333"), 7)
+        with pytest.raises(ValueError, match="0 to 250"):
+            await addressing.write(link, by_number("22222222"), 251)
+
+    on_bus(procedure)
+
+
+def test_another_meter_at_the_new_address_is_told() -> None:
+    """Verification reads who answers, not only that somebody does."""
+
+    async def procedure(_rt: Any, _line: Any, link: Link) -> None:
+        found = await addressing.identify(link, addressing.primary(9))
+        assert found is not None
+        with pytest.raises(addressing.AddressingError, match="another meter answers at address 5"):
+            await addressing.verify(link, 5, found)
+        with pytest.raises(addressing.AddressingError, match="nobody answers at address 77"):
+            await addressing.verify(link, 77, found)
+
+    on_bus(procedure)
+
+
+# --- scan --diagnose --------------------------------------------------------------------------
+
+
+def diagnosed(
+    *baudrates: int, meters: tuple[dict[str, Any], ...] = METERS, baudrate: int = 2400, **bus: Any
+) -> tuple[list[diagnosis.AtBaudrate], list[diagnosis.Remedy]]:
+    """Sweep over some baud rates; the device is set to 2400 Bd."""
+
+    async def procedure(rt: Any, line: Any, _link: Link) -> list[diagnosis.AtBaudrate]:
+        form, settings = LineFormat(), replace(SETTINGS, tries=1)
+        return [one async for one in diagnosis.sweep(rt, line, form, settings, baudrates)]
+
+    found, _ = on_bus(procedure, meters, baudrate, **bus)
+    return found, diagnosis.remedies(found, 2400)
+
+
+def test_meters_of_another_baud_rate_are_found() -> None:
+    """Remedy 7: a different M-Bus baud rate."""
+    found, remedies = diagnosed(2400, 300, 9600, baudrate=300)
+    assert [one.anybody for one in found] == [False, True, False]
+    assert remedies[0].finding == "meters answer at 300 Bd and not at 2400 Bd"
+    assert "MBUS_BAUDRATE=300" in remedies[0].advice
+
+
+def test_a_healthy_bus_needs_nothing() -> None:
+    """One meter, at the rate that is set."""
+    _, remedies = diagnosed(2400, meters=METERS[:1])
+    assert remedies == [
+        diagnosis.Remedy("meters answer at 2400 Bd", "nothing to mend: scan the bus")
+    ]
+
+
+def test_several_meters_are_told_apart_from_one() -> None:
+    """A collision is no fault; a scan that takes long has its own remedies."""
+    meters = tuple({**one, "answer_delay_bits": [11 + 3 * n, 11 + 3 * n]}
+                   for n, one in enumerate(METERS))  # fmt: skip
+    found, remedies = diagnosed(2400, meters=meters)
+    assert found[0].selected is Heard.SEVERAL
+    assert "SECONDARYSCANREVERSE" in remedies[0].advice
+
+
+def test_an_empty_bus_gets_the_whole_list() -> None:
+    """Nobody anywhere: cable, mode, time-out, tries, modes, one by one."""
+    found, remedies = diagnosed(2400, 300, meters=({**METERS[0], "faults": [{"dead": True}]},))
+    assert not any(one.anybody for one in found)
+    assert remedies[0].finding == "nobody answers at any baud rate"
+    for word in ("36 V", "MBUS_TIMEOUT", "MBUS_MAXRETRY", "one by one"):
+        assert word in remedies[0].advice
+
+
+def test_a_babbling_meter_is_named() -> None:
+    """Characters that nobody asked for: disconnect the meters one by one."""
+    meters = ({**METERS[0], "faults": [{"babble": {"every": "200 ms", "characters": 12}}]},)
+    found, remedies = diagnosed(2400, meters=meters)
+    assert found[0].unasked
+    assert "talks without being asked" in remedies[0].finding
+    assert "one by one" in remedies[0].advice
+
+
+def test_noise_is_told_from_a_talker() -> None:
+    """Few characters in a second are a disturbance."""
+    form = diagnosis.AtBaudrate(2400, Heard.ONE_OR_MORE, Heard.ONE_OR_MORE, b"\xfd", False, None)
+    [remedy] = diagnosis.remedies([form], 2400)
+    assert remedy.finding.startswith("noise: 1 characters")
+
+
+def test_an_echo_is_found() -> None:
+    """A converter that sends everything back needs no remedy, and is named."""
+    found, remedies = diagnosed(2400, meters=METERS[:1], faults=[{"echo": True}])
+    assert found[0].echoes
+    assert "sends back" in remedies[0].finding
+
+
+def test_meters_without_secondary_addresses_want_a_primary_scan() -> None:
+    """Some answer the test address and no selection: scan as a primary scan as well."""
+    form = diagnosis.AtBaudrate(2400, Heard.NOTHING, Heard.ONE_OR_MORE, b"", False, None)
+    [remedy] = diagnosis.remedies([form], 2400)
+    assert "PRIMARYSCAN" in remedy.advice
