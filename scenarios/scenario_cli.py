@@ -25,10 +25,12 @@ from scenarios import run as running
 from scenarios.backends import BACKENDS
 from scenarios.backends.hil import HilBackend
 from scenarios.commit import commit
+from scenarios.files import replace_file
 from scenarios.language import diagnostics
 from scenarios.language.compile import compile_path, gaps
 from scenarios.language.diagnostics import ScenarioError
 from scenarios.language.explain import explain as explained
+from scenarios.language.formatting import FormattingError, formatted
 from scenarios.language.schema import schema as scenario_schema
 
 if TYPE_CHECKING:
@@ -193,6 +195,31 @@ def explain(files: Files) -> None:
             name: gaps(told, name, backend.capabilities) for name, backend in BACKENDS.items()
         }
         typer.echo("\n" * bool(number) + explained(told, missing), nl=False)
+
+
+@app.command()
+def fmt(
+    files: Files,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit code 1 if something would be.")
+    ] = False,
+) -> None:
+    """Lay files out in the one way; comments and meaning stay."""
+    changed = 0
+    for one in _selected(files):
+        text = one.path.read_text(encoding="utf-8")
+        try:
+            result = formatted(text, one.name)
+        except (ScenarioError, FormattingError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(EXIT_USAGE) from error
+        if result == text:
+            continue
+        changed += 1
+        typer.echo(f"{'would change' if check_only else 'changed'} {one.name}")
+        if not check_only:
+            replace_file(one.path, result)
+    raise typer.Exit(int(check_only and changed > 0))
 
 
 @app.command()
