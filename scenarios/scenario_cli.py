@@ -22,11 +22,12 @@ from reports import html, junit
 from reports.verdict import Verdict, exit_code, join
 from scenarios import proof as proving
 from scenarios import run as running
+from scenarios import shrinking
 from scenarios.backends import BACKENDS
 from scenarios.backends.hil import HilBackend
 from scenarios.commit import commit
 from scenarios.files import replace_file
-from scenarios.language import diagnostics
+from scenarios.language import diagnostics, durations
 from scenarios.language.compile import compile_path, gaps
 from scenarios.language.diagnostics import ScenarioError
 from scenarios.language.explain import explain as explained
@@ -220,6 +221,40 @@ def fmt(
         if not check_only:
             replace_file(one.path, result)
     raise typer.Exit(int(check_only and changed > 0))
+
+
+@app.command()
+def shrink(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario that fails.")],
+    backend: Annotated[BackendName, typer.Option(help="Where it runs.")] = BackendName.SIM,
+    seed: Annotated[int | None, typer.Option(help="The seed with which it fails.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Runs at most.")] = shrinking.RUNS_MAX,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where it goes.")
+    ] = None,
+) -> None:
+    """Print the smallest file that still fails in the same case: fewer meters, steps, faults."""
+    (one,) = _selected([file])[:1]
+    text = one.path.read_text(encoding="utf-8")
+    try:
+        found = shrinking.shrink(
+            text, one.name, BACKENDS[backend.value], seed=seed, folder=one.path.parent,
+            runs_max=runs,
+        )  # fmt: skip
+    except (ScenarioError, shrinking.NothingToShrinkError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from error
+    before, after = (durations.show_time(ns) for ns in found.virtual_ns)
+    lines = [len(whole.splitlines()) for whole in (text, found.text)]
+    typer.echo(
+        f"{found.case} still fails: {lines[0]} lines became {lines[1]}, {before} became {after}, "
+        f"in {found.runs} runs{' (no more were allowed)' if found.exhausted else ''}",
+        err=True,
+    )
+    if output is None:
+        typer.echo(found.text, nl=False)
+    else:
+        replace_file(output, found.text)
 
 
 @app.command()

@@ -56,7 +56,7 @@ def test_sections_are_put_in_order_with_their_comments() -> None:
         "do:\n"
         "# first look\n"
         "  - scan: {}\n"
-        "  - wait_until: {gateway.scan: done}   # the end\n"
+        "  - wait_until: {gateway.scan: done} # the end\n"
         "    within: 30 s\n"
         "  - wait: 1.5 s\n"
     )
