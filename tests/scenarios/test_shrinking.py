@@ -58,7 +58,7 @@ world:
   meters:
     - {id: heat, count: 3, profile: heat-basic, identification_number: "10000001 + i"}
 do:
-  - power: {meter: heat2, to: off}
+  - {power: {meter: heat2, to: off}}
 expect:
   - {id: E2, that: "never(meter(heat2).powered == false)"}
 """
