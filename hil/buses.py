@@ -165,7 +165,7 @@ def open_bus(host: Host, bench: Bench, name: str, folder: Path) -> Converter:
         converter = RealConverter(name, bus)
     except LookupError as error:
         raise UnavailableError(f"bus {name!r}: {error.args[0]}") from error
-    _probe(name, converter.url)
+    look(name, converter.url)
     return converter
 
 
@@ -196,7 +196,7 @@ def _simulate(
     return SimulatedConverter(host, name, converter, bridge)
 
 
-def _probe(name: str, url: str) -> None:
+def look(name: str, url: str) -> None:
     """Raise `UnavailableError` when there is plainly nothing at `url`.
 
     UDP cannot be told without a meter that answers, so it is taken at its word. Most converters

@@ -13,7 +13,7 @@ import simpy
 from gateway.io.runtime import AioRuntime
 from gateway.runtime.kernel import Kernel
 from gateway.runtime.port import LineError, Runtime, Storage
-from simulators.runtime import LineOpener, SimRuntime
+from simulators.runtime import UNIX_TIME_AT_START, LineOpener, SimRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +29,7 @@ def simulated_runtime(
     storage: MemoryStorage | None = None,
     lines: Mapping[str, LineOpener] | None = None,
     log: Callable[[int, str, dict[str, Any]], None] | None = None,
+    unix_time_at_start: int = UNIX_TIME_AT_START,
 ) -> SimRuntime:
     """Make a runtime in virtual time, with its engine's own methods (`run`, `trace_sha256` ...)."""
     return SimRuntime(
@@ -40,6 +41,7 @@ def simulated_runtime(
         lines=lines,
         log=log,
         line_error=LineError,
+        unix_time_at_start=unix_time_at_start,
     )
 
 

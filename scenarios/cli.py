@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway import cli as gateway_cli
+from hil import cli as hil_cli
 from reports import cli as reports_cli
 from scenarios import check_cli, scenario_cli
 from scenarios.comply_cli import comply
@@ -49,6 +50,7 @@ app.command("decode")(gateway_cli.decode)
 app.add_typer(check_cli.app, name="check")
 app.command("comply")(comply)
 app.add_typer(scenario_cli.app, name="scenario")
+app.add_typer(hil_cli.app, name="hil")
 app.add_typer(reports_cli.app, name="report")
 
 

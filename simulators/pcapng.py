@@ -50,30 +50,33 @@ def dissector() -> str:
     return file.read_text(encoding="utf-8")
 
 
-class Capture:
-    """Writes the frames of a network to a file; `epoch` is the time of day at its time 0."""
+class Writer:
+    """Writes packets of any link types to a file; `application` is who writes."""
 
-    def __init__(self, file: BinaryIO, epoch: datetime) -> None:
+    def __init__(self, file: BinaryIO, application: str) -> None:
         self._file = file
-        # Whole seconds first: the float of a date has no room for nanoseconds.
-        self._epoch_ns = int(epoch.timestamp()) * 1_000_000_000 + epoch.microsecond * 1000
+        self._interfaces = 0
         header = struct.pack("<IHHq", _BYTE_ORDER_MAGIC, 1, 0, _UNKNOWN_LENGTH)
-        self._write(_SECTION_HEADER, header, [(_OPTION_APPLICATION, b"meterbench simulate")])
-        interface = struct.pack("<HHI", LINKTYPE_USER0, 0, SNAPLEN)
-        options = [(_OPTION_NAME, b"mbus"), (_OPTION_RESOLUTION, _NANOSECONDS)]
-        self._write(_INTERFACE_DESCRIPTION, interface, options)
+        self._write(_SECTION_HEADER, header, [(_OPTION_APPLICATION, application.encode())])
 
-    def observe(self, seen: Observation) -> None:
-        """Write a frame; anything else that was seen is passed over."""
-        if seen.path != "bus.frame":
-            return
-        data = bytes.fromhex(seen.value)
-        from_master = seen.evidence["direction"] == "master"
-        sender = "master" if from_master else f"meter {seen.evidence['meter']}"
-        at_ns = self._epoch_ns + int(seen.evidence["last_ns"])
-        head = struct.pack("<IIIII", 0, at_ns >> 32, at_ns & 0xFFFF_FFFF, len(data), len(data))
-        flags = struct.pack("<I", _OUTBOUND if from_master else _INBOUND)
-        options = [(_OPTION_COMMENT, sender.encode()), (_OPTION_FLAGS, flags)]
+    def interface(self, link_type: int, name: str) -> int:
+        """Describe an interface, and return its number."""
+        interface = struct.pack("<HHI", link_type, 0, SNAPLEN)
+        options = [(_OPTION_NAME, name.encode()), (_OPTION_RESOLUTION, _NANOSECONDS)]
+        self._write(_INTERFACE_DESCRIPTION, interface, options)
+        self._interfaces += 1
+        return self._interfaces - 1
+
+    def packet(
+        self, interface: int, at_ns: int, data: bytes, *, outbound: bool, comment: str = ""
+    ) -> None:
+        """Write a packet that was complete at `at_ns`, unix time in ns."""
+        head = struct.pack(
+            "<IIIII", interface, at_ns >> 32, at_ns & 0xFFFF_FFFF, len(data), len(data)
+        )
+        flags = struct.pack("<I", _OUTBOUND if outbound else _INBOUND)
+        options = [(_OPTION_COMMENT, comment.encode())] if comment else []
+        options.append((_OPTION_FLAGS, flags))
         self._write(_ENHANCED_PACKET, head + _padded(data), options)
 
     def _write(self, kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> None:
@@ -85,6 +88,29 @@ class Capture:
         self._file.write(struct.pack("<II", kind, length) + body + struct.pack("<I", length))
         # A capture is watched while it grows, and may be cut off by a signal.
         self._file.flush()
+
+
+class Capture:
+    """Writes the frames of a network to a file; `epoch` is the time of day at its time 0."""
+
+    def __init__(self, file: BinaryIO, epoch: datetime) -> None:
+        # Whole seconds first: the float of a date has no room for nanoseconds.
+        self._epoch_ns = int(epoch.timestamp()) * 1_000_000_000 + epoch.microsecond * 1000
+        self._writer = Writer(file, "meterbench simulate")
+        self._mbus = self._writer.interface(LINKTYPE_USER0, "mbus")
+
+    def observe(self, seen: Observation) -> None:
+        """Write a frame; anything else that was seen is passed over."""
+        if seen.path != "bus.frame":
+            return
+        from_master = seen.evidence["direction"] == "master"
+        self._writer.packet(
+            self._mbus,
+            self._epoch_ns + int(seen.evidence["last_ns"]),
+            bytes.fromhex(seen.value),
+            outbound=from_master,
+            comment="master" if from_master else f"meter {seen.evidence['meter']}",
+        )
 
 
 def _padded(data: bytes) -> bytes:

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from gateway.io import line_transports, rfc2217
 from gateway.runtime.port import Fault, Line, LineError, LineFormat, Received
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from gateway.runtime.aio import AioEngine
 
@@ -94,6 +95,7 @@ class HostLine:
         await self._kernel.sleep_until(self._free_at)
         begin = self._kernel.now()
         transport.send(data)
+        self.sent(data, begin)
         self._free_at = begin + self._format.characters_ns(len(data))
         await self._kernel.sleep_until(self._free_at)
         self._usable()
@@ -152,6 +154,9 @@ class HostLine:
     def heard(self, data: bytes, faults: Sequence[tuple[int, Fault]] = ()) -> None:
         """Characters have come; `faults` are by index into `data`."""
         self._engine.call(self._append, data, faults)
+
+    def sent(self, data: bytes, begin: int) -> None:
+        """Characters were handed to the transport at `begin` (ns); a recorder keeps them."""
 
     def lost(self, reason: str) -> None:
         """The transport has ended; whoever uses the line learns why."""
@@ -221,12 +226,21 @@ class HostLine:
         raise AssertionError("every character belongs to a chunk")
 
 
-async def open_line(engine: AioEngine, url: str, line_format: LineFormat) -> Line:
-    """Open an M-Bus port by its URL, from a kernel task; raises `LineError`."""
-    line = HostLine(engine, url, line_format)
+async def open_line(
+    engine: AioEngine, url: str, line_format: LineFormat, kind: LineKind | None = None
+) -> Line:
+    """Open an M-Bus port by its URL, from a kernel task; raises `LineError`.
+
+    `kind` makes the line, where something beside the gateway listens to it.
+    """
+    line = (kind or HostLine)(engine, url, line_format)
     transport = await engine.bridge(_open(line, url, line_format))
     line.attach(transport)
     return line
+
+
+#: Makes a `HostLine` or what is derived from it.
+LineKind = Callable[["AioEngine", str, LineFormat], HostLine]
 
 
 async def _open(line: HostLine, url: str, line_format: LineFormat) -> LineTransport:

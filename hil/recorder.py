@@ -1,0 +1,255 @@
+"""Recording what a gateway and its bus say, and what its Modbus server is asked.
+
+`RecordedLine` is the reference gateway's own port with a second listener: nothing is added between
+gateway and converter. `RecordedPort` does the same to a line in virtual time. `ModbusTap` stands
+before any gateway's Modbus server and passes bytes on, so it sees what every client asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from scapy.layers.inet import IP, TCP
+
+from gateway.io.lines import HostLine, open_line
+from gateway.io.runtime import AioRuntime
+from hil.recording import Chunk, Recording
+from simulators import pcapng
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gateway.runtime.aio import AioEngine
+    from gateway.runtime.port import Fault, Line, LineFormat, Received
+
+#: Bytes taken from a connection at a time.
+READ_SIZE: Final = 4096
+
+#: Segments that one tap keeps; beyond that they are passed on and only counted.
+SEGMENTS_MAX: Final = 1_000_000
+
+#: Link type of packets that begin with an IP header.
+LINKTYPE_RAW: Final = 101
+
+
+# --- The bus --------------------------------------------------------------------------------------
+
+
+class RecordedLine(HostLine):
+    """A port of the real world that tells a recording what it sends and hears."""
+
+    def __init__(
+        self, engine: AioEngine, name: str, line_format: LineFormat, recording: Recording
+    ) -> None:
+        super().__init__(engine, name, line_format)
+        self._recording = recording
+        recording.line_format = line_format
+
+    def sent(self, data: bytes, begin: int) -> None:
+        """Keep what leaves."""
+        self._recording.add(Chunk(begin, sent=True, data=bytes(data)))
+
+    def heard(self, data: bytes, faults: Sequence[tuple[int, Fault]] = ()) -> None:
+        """Keep what comes, and pass it on."""
+        tells = self._transport is not None and self._transport.tells_faults
+        marks = tuple((index, int(fault)) for index, fault in faults) if tells else None
+        self._recording.add(Chunk(self._kernel.now(), sent=False, data=data, faults=marks))
+        super().heard(data, faults)
+
+
+class RecordingRuntime(AioRuntime):
+    """Real time, with every port of the gateway recorded in `recording`."""
+
+    def __init__(self, recording: Recording, **options: Any) -> None:
+        super().__init__(**options)
+        self._recording = recording
+        recording.epoch_ns = time.time_ns() - self.now()
+
+    async def open_line(self, url: str, line_format: LineFormat) -> Line:
+        """Open a port that is recorded."""
+
+        def kind(engine: AioEngine, name: str, form: LineFormat) -> HostLine:
+            return RecordedLine(engine, name, form, self._recording)
+
+        line = await open_line(self.engine, url, line_format, kind)
+        assert isinstance(line, RecordedLine), "kind makes nothing else"
+        transport = line._transport  # noqa: SLF001 - a line tells nobody else how it is carried
+        if transport is not None:
+            self._recording.tolerance_ns = transport.gap_tolerance_ns
+        return line
+
+
+class RecordedPort:
+    """Any line, recorded at the gateway's side: for buses in virtual time."""
+
+    def __init__(self, line: Line, recording: Recording, now: Callable[[], int]) -> None:
+        self._line = line
+        self._recording = recording
+        self._now = now
+        recording.line_format = line.format
+
+    @property
+    def format(self) -> LineFormat:
+        """The format in force."""
+        return self._line.format
+
+    async def write(self, data: bytes) -> int:
+        """Send, and keep what left."""
+        end = await self._line.write(data)
+        begin = end - self._line.format.characters_ns(len(data))
+        self._recording.add(Chunk(begin, sent=True, data=bytes(data)))
+        return end
+
+    async def receive(self, missing: Callable[[bytes], int], *, by: int, gap: int) -> Received:
+        """Listen, and keep what came."""
+        heard = await self._line.receive(missing, by=by, gap=gap)
+        if heard.data:
+            marks = heard.faults
+            kept = None if marks is None else tuple((index, int(one)) for index, one in marks)
+            at = heard.last_ns if heard.last_ns is not None else self._now()
+            self._recording.add(
+                Chunk(at, sent=False, data=heard.data, faults=kept, first_ns=heard.first_ns)
+            )
+        return heard
+
+    def flush(self) -> bytes:
+        """Forget what nobody waited for, but keep it."""
+        data = self._line.flush()
+        if data:
+            self._recording.add(Chunk(self._now(), sent=False, data=data))
+        return data
+
+    async def set_format(self, line_format: LineFormat) -> None:
+        """Change the format."""
+        await self._line.set_format(line_format)
+
+    async def close(self) -> None:
+        """Give the port back."""
+        await self._line.close()
+
+
+# --- Modbus ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Bytes of one connection that passed in one piece; `at_ns` is unix time."""
+
+    at_ns: int
+    connection: int
+    to_server: bool
+    data: bytes
+
+
+class ModbusTap:
+    """A door before a Modbus server that keeps what passes; made by `open`."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections = 0
+        self.segments: list[Segment] = []
+        #: Segments that found no place any more.
+        self.dropped = 0
+
+    @classmethod
+    async def open(cls, target: tuple[str, int]) -> ModbusTap:
+        """Listen on any free port of loopback, before `target`."""
+        tap = cls(target)
+        tap._server = await asyncio.start_server(tap._serve, "127.0.0.1", 0)
+        return tap
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where clients connect."""
+        assert self._server is not None, "open has made the server"
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    async def close(self) -> None:
+        """Let nobody in any more, and end what is open."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        number = self._connections
+        task = asyncio.current_task()
+        assert task is not None, "streams are served by tasks"
+        self._tasks.add(task)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            # A client that the server would refuse is refused here.
+            writer.transport.abort()
+            return
+        finally:
+            self._tasks.discard(task)
+        ways = (
+            asyncio.create_task(self._pass(reader, far_writer, number, to_server=True)),
+            asyncio.create_task(self._pass(far_reader, writer, number, to_server=False)),
+        )
+        self._tasks.update(ways)
+        for way in ways:
+            way.add_done_callback(self._tasks.discard)
+
+    async def _pass(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        connection: int,
+        *,
+        to_server: bool,
+    ) -> None:
+        """Hand bytes on in one direction; the end of one direction is passed on as well."""
+        try:
+            while data := await reader.read(READ_SIZE):
+                if len(self.segments) < SEGMENTS_MAX:
+                    self.segments.append(Segment(time.time_ns(), connection, to_server, data))
+                else:
+                    self.dropped += 1
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
+        except OSError:
+            writer.transport.abort()
+        finally:
+            if not to_server:
+                writer.close()
+
+    def to_pcapng(self) -> bytes:
+        """Return what passed as TCP segments, for Wireshark.
+
+        Addresses and ports are those of the connection to the server; sequence numbers count the
+        bytes, so that a reader puts the stream together. Handshakes did not pass and are not there.
+        """
+        return to_pcapng(self.segments, self._target)
+
+
+def to_pcapng(segments: Sequence[Segment], server: tuple[str, int]) -> bytes:
+    """Return segments as a capture of IP packets between ``127.0.0.1`` and `server`."""
+    file = io.BytesIO()
+    writer = pcapng.Writer(file, "meterbench hil")
+    interface = writer.interface(LINKTYPE_RAW, "modbus")
+    passed: dict[tuple[int, bool], int] = {}
+    for one in segments:
+        mine = passed.get((one.connection, one.to_server), 0)
+        others = passed.get((one.connection, not one.to_server), 0)
+        passed[one.connection, one.to_server] = mine + len(one.data)
+        client_port = 50_000 + one.connection % 10_000
+        near, far = ("127.0.0.1", client_port), server
+        source, target = (near, far) if one.to_server else (far, near)
+        packet = IP(src=source[0], dst=target[0]) / TCP(
+            sport=source[1], dport=target[1], flags="PA", seq=1 + mine, ack=1 + others
+        )
+        data = bytes(packet / one.data)
+        writer.packet(interface, one.at_ns, data, outbound=one.to_server)
+    return file.getvalue()
