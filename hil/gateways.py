@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hil.buses import Converter
     from hil.host import Host
     from hil.protocols import DeviceUnderTest, Event, Switchable
+    from hil.recording import Recording
 
 T = TypeVar("T")
 
@@ -151,9 +152,11 @@ class RunningReference:
         gateway: ReferenceGateway,
         bus: Converter,
         data: Path,
+        recording: Recording | None = None,
     ) -> None:
         self.name = name
         self.data = data
+        self._recording = recording
         self.events: list[Event] = []
         self.offers = OFFERS["inside"]
         self._host = host
@@ -172,6 +175,7 @@ class RunningReference:
             unit_loads=self._entry.unit_loads,
             transport_delay_ns=TRANSPORT_DELAY_NS,
             log=self._logged,
+            recording=self._recording,
         )
         what = f"starting {self.name}"
         try:
@@ -256,10 +260,12 @@ def open_gateway(
     bus: Converter | None,
     data: Path,
     switch: Switchable | None = None,
+    recording: Recording | None = None,
 ) -> DeviceUnderTest:
     """Open a gateway of the bench; the reference one is started on `bus` with `data`.
 
-    `switch` is the power supply of a foreign one. Raises `UnavailableError` for one that does not
+    `switch` is the power supply of a foreign one; `recording` takes what passes at the port of one
+    in this process. Raises `UnavailableError` for one that does not
     start or does not answer.
     """
     gateway = bench.gateways[name]
@@ -271,7 +277,7 @@ def open_gateway(
     assert bus is not None, "a reference gateway names its bus"
     folder = bench.folder / gateway.data if gateway.data is not None else data
     if gateway.runs == "inside":
-        return RunningReference(host, name, gateway, bus, folder)
+        return RunningReference(host, name, gateway, bus, folder, recording)
     listen, _, port = gateway.modbus.rpartition(":")
     namespace = Namespace() if gateway.runs == "namespace" else None
     try:

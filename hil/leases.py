@@ -294,17 +294,21 @@ def joined_token(environment: Mapping[str, str] = os.environ) -> str | None:
 def resources_of(bench: Bench, place: str) -> list[str]:
     """Return what a place has that only one may use at a time, named so that all mean the same."""
     entry = bench.places[place]
+    return resources_for(bench, entry.bus, entry.gateway)
+
+
+def resources_for(bench: Bench, bus_name: str | None, gateway_name: str | None) -> list[str]:
+    """Return the same for a bus and a gateway; nothing that is virtual is among it."""
     found: list[str] = []
     switches: set[str] = set()
-    if entry.bus is not None:
-        bus = bench.buses[entry.bus]
+    if bus_name is not None:
+        bus = bench.buses[bus_name]
         if not isinstance(bus, VirtualBus):
             found.append(f"bus {_real(bus.where)}")
-            meters = bench.meters_of(entry.bus).values()
-            switches |= {one for one in [getattr(bus, "relay", None)] if one}
-            switches |= {meter.relay for meter in meters if meter.relay is not None}
-    if entry.gateway is not None:
-        gateway = bench.gateways[entry.gateway]
+            relays = [meter.relay for meter in bench.meters_of(bus_name).values()]
+            switches |= {one for one in [getattr(bus, "relay", None), *relays] if one}
+    if gateway_name is not None:
+        gateway = bench.gateways[gateway_name]
         if isinstance(gateway, NetworkGateway):
             found.append(f"gateway {gateway.where}")
             switches |= {gateway.power} if gateway.power is not None else set()

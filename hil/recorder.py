@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import ipaddress
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +19,7 @@ from scapy.layers.inet import IP, TCP
 
 from gateway.io.lines import HostLine, open_line
 from gateway.io.runtime import AioRuntime
+from gateway.runtime.port import LineFormat, Parity
 from hil.recording import Chunk, Recording
 from simulators import pcapng
 
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.runtime.aio import AioEngine
-    from gateway.runtime.port import Fault, Line, LineFormat, Received
+    from gateway.runtime.port import Fault, Line, Received
+    from simulators.network import Network
+    from simulators.observation import Observation
 
 #: Bytes taken from a connection at a time.
 READ_SIZE: Final = 4096
@@ -48,6 +53,12 @@ class RecordedLine(HostLine):
         super().__init__(engine, name, line_format)
         self._recording = recording
         recording.line_format = line_format
+        recording.mark(self._kernel.now(), f"opening {name}")
+
+    def lost(self, reason: str) -> None:
+        """Keep that the way to the bus has ended, and why."""
+        self._recording.mark(self._kernel.now(), f"lost: {reason}")
+        super().lost(reason)
 
     def sent(self, data: bytes, begin: int) -> None:
         """Keep what leaves."""
@@ -185,21 +196,24 @@ class ModbusTap:
         task = asyncio.current_task()
         assert task is not None, "streams are served by tasks"
         self._tasks.add(task)
+        writers = [writer]
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
+            writers.append(far_writer)
+            await asyncio.gather(
+                self._pass(reader, far_writer, number, to_server=True),
+                self._pass(far_reader, writer, number, to_server=False),
+            )
         except OSError:
-            # A client that the server would refuse is refused here.
-            writer.transport.abort()
-            return
+            # One side broke off, or the server refuses: the other side is refused as hard.
+            for one in writers:
+                one.transport.abort()
         finally:
+            for one in writers:
+                one.close()
+                with suppress(OSError):
+                    await one.wait_closed()
             self._tasks.discard(task)
-        ways = (
-            asyncio.create_task(self._pass(reader, far_writer, number, to_server=True)),
-            asyncio.create_task(self._pass(far_reader, writer, number, to_server=False)),
-        )
-        self._tasks.update(ways)
-        for way in ways:
-            way.add_done_callback(self._tasks.discard)
 
     async def _pass(
         self,
@@ -210,20 +224,14 @@ class ModbusTap:
         to_server: bool,
     ) -> None:
         """Hand bytes on in one direction; the end of one direction is passed on as well."""
-        try:
-            while data := await reader.read(READ_SIZE):
-                if len(self.segments) < SEGMENTS_MAX:
-                    self.segments.append(Segment(time.time_ns(), connection, to_server, data))
-                else:
-                    self.dropped += 1
-                writer.write(data)
-                await writer.drain()
-            writer.write_eof()
-        except OSError:
-            writer.transport.abort()
-        finally:
-            if not to_server:
-                writer.close()
+        while data := await reader.read(READ_SIZE):
+            if len(self.segments) < SEGMENTS_MAX:
+                self.segments.append(Segment(time.time_ns(), connection, to_server, data))
+            else:
+                self.dropped += 1
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
 
     def to_pcapng(self) -> bytes:
         """Return what passed as TCP segments, for Wireshark.
@@ -240,6 +248,8 @@ def to_pcapng(segments: Sequence[Segment], server: tuple[str, int]) -> bytes:
     writer = pcapng.Writer(file, "meterbench hil")
     interface = writer.interface(LINKTYPE_RAW, "modbus")
     passed: dict[tuple[int, bool], int] = {}
+    # A name has no place in a packet, and nothing is looked up for one.
+    server = (server[0] if _is_address(server[0]) else "127.0.0.2", server[1])
     for one in segments:
         mine = passed.get((one.connection, one.to_server), 0)
         others = passed.get((one.connection, not one.to_server), 0)
@@ -253,3 +263,38 @@ def to_pcapng(segments: Sequence[Segment], server: tuple[str, int]) -> bytes:
         data = bytes(packet / one.data)
         writer.packet(interface, one.at_ns, data, outbound=one.to_server)
     return file.getvalue()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def recording_of(network: Network, epoch_ns: int) -> Recording:
+    """Return a recording of a simulated bus that grows from now on, whoever its master is.
+
+    It is the truth of the wire, not what a gateway took in: frames that collide are there as each
+    slave sent them.
+    """
+    form = network.bus.format
+    recording = Recording(
+        "simulated", LineFormat(form.baudrate, 8, Parity(form.parity), form.stop_bits), epoch_ns
+    )
+    character_ns = recording.line_format.characters_ns(1)
+
+    def observe(seen: Observation) -> None:
+        if seen.path != "bus.frame":
+            return
+        first, last = int(seen.evidence["first_ns"]), int(seen.evidence["last_ns"])
+        sent = seen.evidence["direction"] == "master"
+        at = first - character_ns if sent else last
+        data = bytes.fromhex(str(seen.value))
+        recording.add(
+            Chunk(at, sent=sent, data=data, faults=None, first_ns=None if sent else first)
+        )
+
+    network.subscribe(observe)
+    return recording

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,6 +76,8 @@ class Recording:
     clock_ns: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     chunks: list[Chunk] = field(default_factory=list)
+    #: What happened to the line itself: opened, lost, with the reason; times as in `chunks`.
+    marks: list[tuple[int, str]] = field(default_factory=list)
     #: Chunks that found no place any more.
     dropped: int = 0
 
@@ -84,6 +87,10 @@ class Recording:
             self.chunks.append(chunk)
         else:
             self.dropped += 1
+
+    def mark(self, at_ns: int, text: str) -> None:
+        """Keep what happened to the line itself."""
+        self.marks.append((at_ns, text))
 
     # --- As a file ----------------------------------------------------------------------------
 
@@ -104,13 +111,19 @@ class Recording:
         return "".join(f"{json.dumps(one, sort_keys=True)}\n" for one in (head, *self._lines()))
 
     def _lines(self) -> Iterator[dict[str, Any]]:
+        """Yield chunks and marks, each mark before the chunks of its time."""
+        marks = deque(self.marks)
         for chunk in self.chunks:
+            while marks and marks[0][0] <= chunk.at_ns:
+                at, text = marks.popleft()
+                yield {"at": at, "mark": text}
             line: dict[str, Any] = {"at": chunk.at_ns, "hex": chunk.data.hex()}
             if chunk.sent:
                 yield line | {"sent": True}
             else:
                 first = {} if chunk.first_ns is None else {"first": chunk.first_ns}
                 yield line | first | {"sent": False, "faults": chunk.faults}
+        yield from ({"at": at, "mark": text} for at, text in marks)
 
     @property
     def sha256(self) -> str:
@@ -160,7 +173,11 @@ def load(text: str, source: str) -> Recording:
     recording = _head(lines[0], source)
     before = None
     for number, line in enumerate(lines[1:], 2):
-        chunk = _chunk(line, f"{source}:{number}")
+        found = _object(line, f"{source}:{number}")
+        if "mark" in found:
+            recording.marks.append(_mark(found, f"{source}:{number}"))
+            continue
+        chunk = _chunk(found, f"{source}:{number}")
         if before is not None and chunk.at_ns < before:
             raise RecordingError(f"{source}:{number}: at: {chunk.at_ns} lies before {before}")
         before = chunk.at_ns
@@ -191,8 +208,14 @@ def _head(line: str, source: str) -> Recording:
         raise RecordingError(f"{source}:1: {error!r}") from error
 
 
-def _chunk(line: str, where: str) -> Chunk:
-    found = _object(line, where)
+def _mark(found: dict[str, Any], where: str) -> tuple[int, str]:
+    try:
+        return int(found["at"]), str(found["mark"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(f"{where}: {error!r}") from error
+
+
+def _chunk(found: dict[str, Any], where: str) -> Chunk:
     try:
         faults = found.get("faults")
         first = found.get("first")

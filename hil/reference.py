@@ -15,6 +15,7 @@ from gateway.device.appliance import Appliance
 from gateway.device.device import CHIP_INI, Wiring
 from gateway.io.runtime import AioRuntime
 from gateway.io.storage import FileStorage
+from hil.recorder import RecordingRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.device.scan import ScanReport
     from gateway.runtime.port import Runtime, Storage
+    from hil.recording import Recording
 
 
 def prepare(storage: Storage, keys: Mapping[str, object], *, unit_loads: int = 80) -> None:
@@ -45,9 +47,15 @@ def prepare(storage: Storage, keys: Mapping[str, object], *, unit_loads: int = 8
 class ReferenceGateway:
     """One running gateway; made by `start`, ended by `stop`."""
 
-    def __init__(self, wiring: Wiring, data: Path, log: Any = None) -> None:
+    def __init__(
+        self, wiring: Wiring, data: Path, log: Any = None, recording: Recording | None = None
+    ) -> None:
         self._wiring = wiring
-        self._runtime = AioRuntime(storage=FileStorage(data), log=log)
+        self._runtime = (
+            AioRuntime(storage=FileStorage(data), log=log)
+            if recording is None
+            else RecordingRuntime(recording, storage=FileStorage(data), log=log)
+        )
         self._task: asyncio.Task[Any] | None = None
         self._appliance: Appliance | None = None
 
@@ -62,12 +70,15 @@ class ReferenceGateway:
         unit_loads: int = 80,
         transport_delay_ns: int = 0,
         log: Callable[[int, str, dict[str, Any]], None] | None = None,
+        recording: Recording | None = None,
     ) -> Self:
         """Start a gateway on `bus_url` with its files below `data`; returns once it serves.
 
         `keys` are settings of chip.ini beside the factory file; without them the files in `data`
         count as they are. `unit_loads` is the model, `transport_delay_ns` what the host may add to
-        an answer. Raises OSError when the Modbus address cannot be bound, ValueError for a bad key.
+        an answer, `recording` takes what passes at its port.
+
+        Raises OSError when the Modbus address cannot be bound, ValueError for a bad key.
         """
         if keys is not None:
             prepare(FileStorage(data), keys, unit_loads=unit_loads)
@@ -78,7 +89,7 @@ class ReferenceGateway:
             transport_delay_ns=transport_delay_ns,
             unit_loads=unit_loads,
         )
-        gateway = cls(wiring, data, log)
+        gateway = cls(wiring, data, log, recording)
         await gateway._begin()
         return gateway
 
