@@ -18,7 +18,9 @@ from reports.verdict import Verdict, join
 from scenarios import requirements
 from scenarios.backends.base import BackendError, UnjudgedError
 from scenarios.commit import commit
+from scenarios.compliance import pics
 from scenarios.judging import Judged, judge_run, not_run
+from scenarios.language.applicability import UNIT_LOADS, applies
 from scenarios.language.compile import Compiled, compile_path, gaps
 from scenarios.language.diagnostics import Diagnostic, ScenarioError, errors
 
@@ -147,9 +149,23 @@ def compile_all(selected: Sequence[Selected]) -> list[Compiled]:
 # --- Running ----------------------------------------------------------------------------------
 
 
-def run_scenario(scenario: Scenario, backend: Backend, seed: int | None = None) -> Result:
-    """Run one scenario; what breaks in the harness becomes the verdict ERROR."""
+def run_scenario(
+    scenario: Scenario,
+    backend: Backend,
+    seed: int | None = None,
+    claims: Mapping[str, object] | None = None,
+) -> Result:
+    """Run one scenario; what breaks in the harness becomes the verdict ERROR.
+
+    `claims` are the options of the device (PICS); by default those of the reference gateway.
+    """
     seed = scenario.seed if seed is None else seed
+    if scenario.pics is not None:
+        known = reference_claims(scenario) if claims is None else claims
+        if not applies(scenario.pics, known):
+            reason = "this device does not claim what the scenario is about (pics)"
+            judged = _unjudged(scenario, Verdict.NOT_APPLICABLE, reason)
+            return _result(scenario, seed, backend, judged, None, 0)
     missing = gaps(scenario, backend.name, backend.capabilities)
     blocking = _blocking(scenario, missing)
     if blocking:
@@ -168,6 +184,16 @@ def run_scenario(scenario: Scenario, backend: Backend, seed: int | None = None) 
     elapsed = time.monotonic_ns() - started
     judged = judge_run(scenario, outcome, backend.name, missing)
     return _result(scenario, seed, backend, judged, outcome, elapsed)
+
+
+def claims_of(statement: pics.Pics) -> dict[str, object]:
+    """Return what a statement claims, as a scenario's ``pics`` asks for it."""
+    return {**statement.claims.model_dump(), UNIT_LOADS: statement.device.unit_loads}
+
+
+def reference_claims(scenario: Scenario) -> dict[str, object]:
+    """Return the claims of the reference gateway, of the model that a scenario asks for."""
+    return {**claims_of(pics.load(pics.REFERENCE)), UNIT_LOADS: scenario.world.unit_loads}
 
 
 def _blocking(scenario: Scenario, missing: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -26,6 +26,7 @@ from scenarios import shrinking
 from scenarios.backends import BACKENDS
 from scenarios.backends.hil import HilBackend
 from scenarios.commit import commit
+from scenarios.compliance import pics
 from scenarios.files import replace_file
 from scenarios.language import diagnostics, durations
 from scenarios.language.compile import compile_path, gaps
@@ -35,7 +36,7 @@ from scenarios.language.formatting import FormattingError, formatted
 from scenarios.language.schema import schema as scenario_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reports.record import Case
     from scenarios.backends.base import Backend
@@ -112,6 +113,12 @@ def run(
     seed: Annotated[
         int | None, typer.Option(help="In place of each file's own default seed.")
     ] = None,
+    statement: Annotated[
+        str | None,
+        typer.Option(
+            "--pics", metavar="FILE", help="What the device claims; by default the reference's."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     report: Annotated[
         Path | None,
@@ -127,7 +134,8 @@ def run(
         _print_diagnostics(
             [*one.diagnostics, *gaps(one.require(), chosen.name, chosen.capabilities)]
         )
-    results = _run_all(compiled, chosen, seed, quiet=as_json)
+    claims = _claims(statement)
+    results = _run_all(compiled, chosen, seed, claims, quiet=as_json)
     if as_json:
         typer.echo(json.dumps(running.to_document(results), indent=2, ensure_ascii=False))
     else:
@@ -302,11 +310,27 @@ def _print_diagnostics(found: Sequence[Diagnostic]) -> None:
         typer.echo(diagnostics.to_text(found), err=True)
 
 
+def _claims(statement: str | None) -> dict[str, object] | None:
+    """Read a statement of what the device claims, or leave with its mistakes."""
+    if statement is None:
+        return None
+    try:
+        return running.claims_of(pics.load(statement))
+    except pics.PicsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from error
+
+
 # --- Running ----------------------------------------------------------------------------------
 
 
 def _run_all(
-    compiled: list[Compiled], backend: Backend, seed: int | None, *, quiet: bool
+    compiled: list[Compiled],
+    backend: Backend,
+    seed: int | None,
+    claims: Mapping[str, object] | None,
+    *,
+    quiet: bool,
 ) -> list[Result]:
     """Run one after the other; a bar on a terminal, a line for each result in any case."""
     results: list[Result] = []
@@ -316,7 +340,7 @@ def _run_all(
         for one in compiled:
             told = one.require()
             bar.update(task, description=told.name)
-            result = running.run_scenario(told, backend, seed)
+            result = running.run_scenario(told, backend, seed, claims)
             results.append(result)
             bar.advance(task)
             if not quiet:

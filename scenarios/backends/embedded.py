@@ -55,7 +55,13 @@ _EVENTS: Final = {
     "bus.selection": "bus.selections",
 }
 #: Entries of the gateway's log under the names of the vocabulary.
-_LOGGED: Final = {"meter.found": "gateway.found", "config.complaint": "gateway.complaints"}
+_LOGGED: Final = {
+    "meter.found": "gateway.found",
+    "config.complaint": "gateway.complaints",
+    "watchdog.trip": "gateway.trips",
+}
+#: Jobs that end with the gateway, however far they were.
+_JOBS: Final = ("gateway.scan", "gateway.readout")
 #: Log kinds that repeat what the bus shows already.
 _LEFT_OUT: Final = ("link.",)
 
@@ -419,6 +425,10 @@ class Recorder:
         else:
             value = fields.get("value", fields.get("serial", True))
             self._add(_LOGGED.get(kind, kind), value, rest)
+        if kind == "gateway.state" and fields["value"] == "stopped":
+            for job in _JOBS:
+                if self.log.last(job) == "running":
+                    self._add(job, "failed")
         if kind in ("meter.found", "gateway.scan", "gateway.readout", "gateway.state"):
             self._listed()
 

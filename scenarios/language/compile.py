@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scenarios import requirements
-from scenarios.language import document, validation, vocabulary
+from scenarios.language import applicability, document, validation, vocabulary
 from scenarios.language.deeds import DeedLowering
 from scenarios.language.diagnostics import (
     Diagnostic,
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from scenarios.language.fields import Strict
     from scenarios.language.ir import TriggeredFault
+    from scenarios.language.properties import Formula
     from scenarios.language.source import Location
     from simulators.population import Population
 
@@ -153,6 +154,7 @@ class _Compiler:
         self._fault_ids(faults)
         self._needs += lowering.needs
         judged = {name: self._judged(name, names) for name in ("assume", "expect", "check")}
+        pics = self._pics(head.pics if head is not None else None)
         self._requirements(head.verifies if head is not None else [], ["verifies"])
         self._somebody_reads([*judged["assume"], *judged["expect"]], lowering)
         if head is None or world is None:
@@ -162,6 +164,8 @@ class _Compiler:
             title=head.title,
             file=self._source.name,
             verifies=tuple(head.verifies),
+            pics=pics,
+            pics_text=head.pics or "",
             seed=head.seeds.default,
             sweep=_sweep(head.seeds.sweep),
             limit_ns=head.limits.time,
@@ -173,6 +177,21 @@ class _Compiler:
             check=tuple(judged["check"]),
             needs=tuple(self._needs),
         )
+
+    def _pics(self, text: str | None) -> Formula | None:
+        """Read the condition on the device."""
+        if text is None:
+            return None
+        try:
+            formula = parse(text)
+        except PropertySyntaxError as error:
+            place = self._source.inside(["pics"], error.offset, error.length)
+            self._complain("SCN030", str(error), place, error.hint)
+            return None
+        for finding in applicability.findings(formula):
+            place = self._source.inside(["pics"], finding.span.offset, finding.span.length)
+            self._complain(finding.code, finding.message, place, finding.hint)
+        return formula
 
     def _names(self, world: World | None) -> Names:
         """Return what the file may refer to, as far as its world could be read."""

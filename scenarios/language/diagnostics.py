@@ -42,6 +42,7 @@ CODES: Final[dict[str, str]] = {
     "SCN026": "a requirement is not in the catalogue",
     "SCN027": "a fault is not known",
     "SCN028": "a fault or a value does not take this",
+    "SCN029": "a condition on the device is none",
     "SCN030": "a property does not parse",
     "SCN031": "a property names an unknown meter",
     "SCN032": "a property names an unknown signal",

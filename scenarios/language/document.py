@@ -159,6 +159,9 @@ class Document(Strict):
     version: Literal[1]
     title: str = Field(min_length=1)
     verifies: list[RequirementId] = Field(default_factory=list)
+    pics: str | None = Field(
+        default=None, description="For which devices: options that they claim, and/or/not."
+    )
     seeds: SeedsModel = Field(default_factory=SeedsModel)
     limits: LimitsModel = Field(default_factory=LimitsModel)
     world: WorldModel

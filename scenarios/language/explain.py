@@ -40,6 +40,8 @@ def explain(scenario: Scenario, gaps: Mapping[str, Sequence[Diagnostic]]) -> str
         )
     if scenario.verifies:
         lines.append(f"  speaks about {', '.join(scenario.verifies)}")
+    if scenario.pics is not None:
+        lines.append(f"  for devices with {scenario.pics_text}")
     lines += ["", "The world", *_world(scenario.world)]
     lines += ["", f"What happens (at most {show(scenario.limit_ns)})"]
     lines += [f"  {when:>10}  {text}" for when, text in _steps(scenario.do, 0, "")]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scenarios.language.diagnostics import Place
+    from scenarios.language.properties import Formula
     from scenarios.language.resolve import Instance
     from scenarios.language.vocabulary import Capability
     from simulators import faults as meter_faults
@@ -469,6 +470,8 @@ class Scenario:
     title: str
     file: str
     verifies: tuple[str, ...]
+    pics: Formula | None
+    pics_text: str
     seed: int
     sweep: tuple[int, int] | None
     limit_ns: int

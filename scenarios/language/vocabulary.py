@@ -63,6 +63,11 @@ class Signal:
 _STATES: Final = ("stopped", "starting", "running", "readout", "scan", "error")
 _PROGRESS: Final = ("idle", "running", "done", "failed")
 
+_RESTARTS: Final = (
+    "none", "WATCHDOG_IDLE", "WATCHDOG_PROCESS", "WATCHDOG_READOUT", "WATCHDOG_SCAN",
+    "REBOOT", "OVERLOAD", "HEARTBEAT", "CRASH",
+)  # fmt: skip
+
 _EVENTS, _BUS, _MODBUS = Capability.GATEWAY_EVENTS, Capability.BUS_OBSERVATIONS, Capability.MODBUS
 _POWER: Final = Capability.METER_POWER
 
@@ -72,6 +77,9 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     Signal("gateway.scan",    Kind.SYMBOL, _EVENTS, "the search of the bus", _PROGRESS),
     Signal("gateway.readout", Kind.SYMBOL, _EVENTS, "the read-out pass", _PROGRESS),
     Signal("gateway.powered", Kind.BOOLEAN, Capability.GATEWAY_POWER, "whether it has power"),
+    Signal("gateway.restart.reason", Kind.SYMBOL, _EVENTS, "why it started last", _RESTARTS),
+    Signal("gateway.trips",   Kind.EVENT, _EVENTS,
+           "a watchdog tripped; the value is its key, fields state and seconds"),
     Signal("gateway.led.act", Kind.SYMBOL, _EVENTS, "colour of ACT", ("off", "green")),
     Signal("gateway.led.st",  Kind.SYMBOL, _EVENTS, "colour of ST",
            ("off", "green", "orange", "orange_flashing", "red")),
@@ -133,6 +141,7 @@ INITIAL: Final = {
     "gateway.scan": "idle",
     "gateway.readout": "idle",
     "gateway.powered": True,
+    "gateway.restart.reason": "none",
     "bus.overload": False,
 }
 
