@@ -46,7 +46,8 @@ class Element:
 
     `always` = written even with its default; `identifies` = without it the meter cannot be
     addressed; `secret` = no message may show it. A row that is `stored_as` another's attribute is a
-    spelling that is only read.
+    spelling that is only read. `effect` says what the element does, and is empty for one that is
+    read and kept without any (`C-45`).
     """
 
     name: str
@@ -57,6 +58,7 @@ class Element:
     identifies: bool = False
     secret: bool = False
     stored_as: str = ""
+    effect: str = ""
 
     @property
     def attribute(self) -> str:
@@ -204,35 +206,57 @@ _STORAGE: Final = _number(0, STORAGE_NUMBER_MAX)
 # rsi is a misprint: edition 2.1 has rssi, which is written; both are read (C-25).
 # fmt: off
 _METER_ROWS: Final = (
-    Element("interface",      _WORDS,                  str,          "M-Bus", always=True),
-    Element("serial",         _serial,                 _hex_serial,  "FFFFFFFF", identifies=True),
-    Element("manufacturer",   _manufacturer,           str,          None, identifies=True),
-    Element("version",        _BYTE_NUMBER,            _hex_byte,    None, identifies=True),
-    Element("medium",         _medium,                 _medium_text, None, identifies=True),
-    Element("primaryaddress", _number(0, 250),         _hex_byte,    0, identifies=True),
-    Element("addressmode",    _FLAG,                   str,          0, identifies=True),
-    Element("readoutcycle",   _number(0, _UINT32_MAX), str,          0),
-    Element("maxvaluecount",  _number(0, 65535),       str,          0),
+    Element("interface",      _WORDS,                  str,          "M-Bus", always=True,
+            effect="what the column Interface shows"),
+    Element("serial",         _serial,                 _hex_serial,  "FFFFFFFF", identifies=True,
+            effect="identification number that is selected, and served in registers 0-1"),
+    Element("manufacturer",   _manufacturer,           str,          None, identifies=True,
+            effect="part of the address that is selected, and register 2"),
+    Element("version",        _BYTE_NUMBER,            _hex_byte,    None, identifies=True,
+            effect="part of the address that is selected, and register 3"),
+    Element("medium",         _medium,                 _medium_text, None, identifies=True,
+            effect="part of the address that is selected, and register 3"),
+    Element("primaryaddress", _number(0, 250),         _hex_byte,    0, identifies=True,
+            effect="address that is called in mode 1 (Link)"),
+    Element("addressmode",    _FLAG,                   str,          0, identifies=True,
+            effect="0 called by secondary, 1 by primary address"),
+    Element("readoutcycle",   _number(0, _UINT32_MAX), str,          0,
+            effect="read-out interval of this meter (s), 0 = METER_TIME"),
+    Element("maxvaluecount",  _number(0, 65535),       str,          0,
+            effect="values listed at most, 0 = METER_MAXVALUECOUNT (C-71)"),
     Element("encryptionkey",  _bytes(KEY_BYTES),       _bytes_text,  b"", secret=True),
-    Element("active",         _FLAG,                   str,          1),
+    Element("active",         _FLAG,                   str,          1,
+            effect="0 = neither read nor served (C-53)"),
     Element("rssi",           _number(-32768, 32767),  str,          0),
     Element("rsi",            _number(-32768, 32767),  str,          0, stored_as="rssi"),
-    Element("register",       _REGISTER,               str,          0),
-    Element("slaveaddress",   _number(0, 247),         str,          0),
-    Element("user",           _LABEL,                  str,          ""),
+    Element("register",       _REGISTER,               str,          0,
+            effect="register address of the meter, 0 = none"),
+    Element("slaveaddress",   _number(0, 247),         str,          0,
+            effect="unit identifier in the multi-slave layout (C-11; our own)"),
+    Element("user",           _LABEL,                  str,          "",
+            effect="user label of the meter (C-26)"),
 )
 _VALUE_ROWS: Final = (
-    Element("description",    _WORDS,                  str,          "None"),
-    Element("unit",           _WORDS,                  str,          "None"),
+    Element("description",    _WORDS,                  str,          "None",
+            effect="which record of the telegram is the value"),
+    Element("unit",           _WORDS,                  str,          "None",
+            effect="unit before the first read-out"),
     Element("encodetype",     _WORDS,                  str,          "NODATA"),
-    Element("scale",          _scale,                  _power,       0),
-    Element("valuetype",      _value_type,             str,          "instantaneous"),
-    Element("storagenum",     _STORAGE,                str,          0),
-    Element("tariff",         _number(0, TARIFF_MAX),  str,          0),
+    Element("scale",          _scale,                  _power,       0,
+            effect="power of ten before the first read-out"),
+    Element("valuetype",      _value_type,             str,          "instantaneous",
+            effect="which record of the telegram is the value"),
+    Element("storagenum",     _STORAGE,                str,          0,
+            effect="which record of the telegram is the value"),
+    Element("tariff",         _number(0, TARIFF_MAX),  str,          0,
+            effect="which record of the telegram is the value"),
     Element("confdata",       _bytes(OBIS_BYTES),      _bytes_text,  b""),
-    Element("active",         _FLAG,                   str,          1),
-    Element("register",       _REGISTER,               str,          0),
-    Element("user",           _LABEL,                  str,          ""),
+    Element("active",         _FLAG,                   str,          1,
+            effect="0 = not served, and no matter whether it is read (C-53)"),
+    Element("register",       _REGISTER,               str,          0,
+            effect="register address of the value, 0 = none"),
+    Element("user",           _LABEL,                  str,          "",
+            effect="user label of the value"),
 )
 # fmt: on
 

@@ -60,7 +60,8 @@ class Key:
 
     `own` marks keys that the manual does not have (C-20, C-21, C-22, C-32, C-74), `idle` those that
     are read and kept without any effect (C-45), `secret` those whose value no message may show.
-    `former` are other spellings that are read (C-24).
+    `former` are other spellings that are read (C-24). `awaits` names the part of the device that
+    will obey the key and is not built yet; until then it has no effect.
     """
 
     attribute: str
@@ -76,6 +77,7 @@ class Key:
     secret: bool
     former: tuple[str, ...]
     masked: tuple[int, int] | None
+    awaits: str
 
     @property
     def place(self) -> str:
@@ -102,6 +104,7 @@ def _key(
     secret: bool = False,
     former: tuple[str, ...] = (),
     masked: tuple[int, int] | None = None,
+    awaits: str = "",
 ) -> Any:
     """Make a row; the key's name is the attribute in capitals unless `name` says otherwise.
 
@@ -119,6 +122,7 @@ def _key(
         "secret": secret,
         "former": former,
         "masked": masked,
+        "awaits": awaits,
     }
     return field(default=default, metadata=columns)
 
@@ -141,24 +145,62 @@ class Configuration:
 
     # Section IP.
     address: str = _key(
-        "IP", Address(), "", "IP address of the device", manual="3.4, 4.2", tab=Tab.GENERAL
+        "IP",
+        Address(),
+        "",
+        "IP address of the device",
+        manual="3.4, 4.2",
+        tab=Tab.GENERAL,
+        awaits="network settings",
     )
-    netmask: str = _key("IP", Address(), "", "subnet mask", manual="3.4, 4.2", tab=Tab.GENERAL)
+    netmask: str = _key(
+        "IP",
+        Address(),
+        "",
+        "subnet mask",
+        manual="3.4, 4.2",
+        tab=Tab.GENERAL,
+        awaits="network settings",
+    )
     gateway: str = _key(
-        "IP", Address(), "", "IP address of the router (C-24)", manual="3.4, 4.2", tab=Tab.GENERAL
+        "IP",
+        Address(),
+        "",
+        "IP address of the router (C-24)",
+        manual="3.4, 4.2",
+        tab=Tab.GENERAL,
+        awaits="network settings",
     )
     dhcp: int = _key(
-        "IP", _SWITCH, 1, "network settings by DHCP", manual="3.4, 4.2", tab=Tab.GENERAL
+        "IP",
+        _SWITCH,
+        1,
+        "network settings by DHCP",
+        manual="3.4, 4.2",
+        tab=Tab.GENERAL,
+        awaits="network settings",
     )
     dns: str = _key(
-        "IP", Address(), "", "name server (C-22)", manual="4.2", tab=Tab.GENERAL, own=True
+        "IP",
+        Address(),
+        "",
+        "name server (C-22)",
+        manual="4.2",
+        tab=Tab.GENERAL,
+        own=True,
+        awaits="network settings",
     )
     tcpipmem: int = _key(
         "IP", Integer(60, 1000, "kB"), 280, "size of meter list that the page can show (C-33)"
     )
     # Section DEVICE.
     name: str = _key(
-        "DEVICE", Text(20), "Anybus M-Bus/MTCP 80", "name shown in discovery", tab=Tab.GENERAL
+        "DEVICE",
+        Text(20),
+        "Anybus M-Bus/MTCP 80",
+        "name shown in discovery",
+        tab=Tab.GENERAL,
+        awaits="discovery",
     )
     # Section CONFIG: the bus.
     mbus_baudrate: int = _key(
@@ -170,7 +212,7 @@ class Configuration:
         tab=Tab.CONFIGURATION,
     )
     mbus_databits: int = _key("CONFIG", Numbers((7, 8)), 8, "data bits of a character")
-    mbus_debugout: int = _key("CONFIG", _SWITCH, 0, "telegrams to the event log")
+    mbus_debugout: int = _key("CONFIG", _SWITCH, 0, "telegrams to the event log", awaits="logs")
     mbus_enable: int = _key(
         "CONFIG", _SWITCH, 1, "0 = bus disabled (C-20)", manual="8.3, 9.4", tab=Tab.CONFIGURATION
     )
@@ -226,7 +268,13 @@ class Configuration:
     )
     mbus_parity: int = _key("CONFIG", Integer(0, 4), 2, "0 none, 1 odd, 2 even, 3 mark, 4 space")
     mbus_rawlogenable: int = _key(
-        "CONFIG", _SWITCH, 0, "raw data log", manual="4.4, 9.4", tab=Tab.CONFIGURATION
+        "CONFIG",
+        _SWITCH,
+        0,
+        "raw data log",
+        manual="4.4, 9.4",
+        tab=Tab.CONFIGURATION,
+        awaits="raw log",
     )
     mbus_requestmode: str = _key(
         "CONFIG",
@@ -259,7 +307,7 @@ class Configuration:
             )
         ),
         "SECONDARYSCAN",
-        "kind of scan, or transparent mode (C-20; TRANSPARENT… are our own)",
+        "kind of scan (C-20); TRANSPARENT…, our own, wait for transparent mode",
         manual="4.4, 6.1, 9.4",
         tab=Tab.CONFIGURATION,
     )
@@ -311,6 +359,7 @@ class Configuration:
         manual="7.2",
         tab=Tab.CONFIGURATION,
         own=True,
+        awaits="transparent mode",
     )
     mbus_wakeupenable: int = _key("CONFIG", _SWITCH, 0, "wake-up before each reset part (C-62)")
     # Section CONFIG: the meters.
@@ -401,6 +450,7 @@ class Configuration:
         Choice(("DEFAULT", "NONE", "ERRORONLY", "ALL")),
         "DEFAULT",
         "what the event log takes",
+        awaits="logs",
     )
     muc_meterdescription_enableflags: int = _key(
         "CONFIG",
@@ -415,21 +465,25 @@ class Configuration:
         "CONFIG", Choice(("S0", "ALL", "NONE")), "S0", "writing to S0 meters (C-45)", idle=True
     )
     muc_protocol_ver: int = _key(
-        "CONFIG", Integer(0, 3, also=(30,)), 30, "version of CSV and XML data, 30 = 3 (C-17)"
+        "CONFIG",
+        Integer(0, 3, also=(30,)),
+        30,
+        "version of CSV and XML data, 30 = 3 (C-17)",
+        awaits="CSV and XML export",
     )
     muc_showtimestampentries: int = _key(
         "CONFIG", _SWITCH, 0, "list time stamps as values of their own", manual="4.3, 9.4"
     )
     muc_use_freeze: int = _key("CONFIG", _SWITCH, 0, "freeze before each read-out (C-19)")
-    sntp_enable: int = _key("CONFIG", _SWITCH, 1, "system time by SNTP")
+    sntp_enable: int = _key("CONFIG", _SWITCH, 1, "system time by SNTP", awaits="SNTP")
     sntp_maxtimeout: int = _key(
-        "CONFIG", _SECONDS, 93600, "longest time between two requests (C-43)"
+        "CONFIG", _SECONDS, 93600, "longest time between two requests (C-43)", awaits="SNTP"
     )
     sntp_mintimeout: int = _key(
-        "CONFIG", _SECONDS, 79200, "shortest time between two requests (C-43)"
+        "CONFIG", _SECONDS, 79200, "shortest time between two requests (C-43)", awaits="SNTP"
     )
     sntp_reqtimeout: int = _key(
-        "CONFIG", Integer(1, 65535, "ms"), 30000, "wait for the server's answer"
+        "CONFIG", Integer(1, 65535, "ms"), 30000, "wait for the server's answer", awaits="SNTP"
     )
     sntpip: str = _key(
         "CONFIG",
@@ -438,6 +492,7 @@ class Configuration:
         "time server, address or name (C-43)",
         manual="4.2, 9.4",
         tab=Tab.GENERAL,
+        awaits="SNTP",
     )
     watchdog_idle: int = _key("CONFIG", _SECONDS, 120, "limit of the idle state (C-55)")
     watchdog_process: int = _key("CONFIG", _SECONDS, 900, "limit of the busy state (C-55)")
@@ -449,23 +504,50 @@ class Configuration:
     )
     watchdog_scan: int = _key("CONFIG", _SECONDS, 1800, "limit of a scan (C-55)", manual="8.3, 9.4")
     webcom_timeout: int = _key(
-        "CONFIG", Integer(1, UINT32_MAX, "ms"), 30000, "a session without requests ends (C-32)"
+        "CONFIG",
+        Integer(1, UINT32_MAX, "ms"),
+        30000,
+        "a session without requests ends (C-32)",
+        awaits="sessions of the page",
     )
     webcom_maxsession: int = _key(
-        "CONFIG", _SECONDS, 28800, "a session ends in any case (C-32)", own=True
+        "CONFIG",
+        _SECONDS,
+        28800,
+        "a session ends in any case (C-32)",
+        own=True,
+        awaits="sessions of the page",
     )
     # Sections FTP, SSH and UDPCFG.
-    cert_country: str = _key("FTP", Text(2), "SE", "certificate: country (C-24)")
-    cert_state: str = _key("FTP", _PLACE_TEXT, "Halland", "certificate: state")
-    cert_location: str = _key("FTP", _PLACE_TEXT, "Halmstad", "certificate: location")
+    cert_country: str = _key(
+        "FTP", Text(2), "SE", "certificate: country (C-24)", awaits="device certificate"
+    )
+    cert_state: str = _key(
+        "FTP", _PLACE_TEXT, "Halland", "certificate: state", awaits="device certificate"
+    )
+    cert_location: str = _key(
+        "FTP", _PLACE_TEXT, "Halmstad", "certificate: location", awaits="device certificate"
+    )
     cert_organisation: str = _key(
-        "FTP", _CERTIFICATE_TEXT, "HMS Industrial Networks", "certificate: organisation"
+        "FTP",
+        _CERTIFICATE_TEXT,
+        "HMS Industrial Networks",
+        "certificate: organisation",
+        awaits="device certificate",
     )
     cert_organisation_unit: str = _key(
-        "FTP", _CERTIFICATE_TEXT, "BU Anybus", "certificate: organisational unit"
+        "FTP",
+        _CERTIFICATE_TEXT,
+        "BU Anybus",
+        "certificate: organisational unit",
+        awaits="device certificate",
     )
     cert_common_name: str = _key(
-        "FTP", _CERTIFICATE_TEXT, "www.hms-networks.com", "certificate: common name"
+        "FTP",
+        _CERTIFICATE_TEXT,
+        "www.hms-networks.com",
+        "certificate: common name",
+        awaits="device certificate",
     )
     ftp_enable: int = _key(
         "FTP",
@@ -476,6 +558,7 @@ class Configuration:
         manual="4.6",
         tab=Tab.SECURITY,
         own=True,
+        awaits="FTP server",
     )
     ssh_enable: int = _key(
         "SSH",
@@ -486,9 +569,15 @@ class Configuration:
         manual="4.6",
         tab=Tab.SECURITY,
         own=True,
+        awaits="SSH server",
     )
     ipcfg_password: str = _key(
-        "UDPCFG", Text(64), "admin", "password of IP configuration by discovery", secret=True
+        "UDPCFG",
+        Text(64),
+        "admin",
+        "password of IP configuration by discovery",
+        secret=True,
+        awaits="discovery",
     )
 
     @property

@@ -16,6 +16,7 @@ from simulators.memory_storage import MemoryStorage
 from simulators.network import Network
 
 if TYPE_CHECKING:
+    from gateway.runtime.port import LineFormat
     from simulators.runtime import SimRuntime
 
 BUS_URL = "bus:"
@@ -43,6 +44,7 @@ class Plant:
         plugged: bool = True,
         host_clock: bool = True,
         unit_loads: int = 80,
+        modbus_port: int | None = MODBUS[1],
         **keys: Any,
     ) -> None:
         env = simpy.Environment()
@@ -53,14 +55,19 @@ class Plant:
         self.network = Network(env, self.population, seed=1, baudrate=9600)
         self.storage = MemoryStorage({CHIP_INI: chip_ini(**keys), **(files or {})})
         self.rt = simulated_runtime(env, storage=self.storage, lines={BUS_URL: self._open_line})
-        wiring = Wiring(BUS_URL, *MODBUS, host_clock=host_clock, unit_loads=unit_loads)
+        wiring = Wiring(
+            BUS_URL, MODBUS[0], modbus_port, host_clock=host_clock, unit_loads=unit_loads
+        )
         self.appliance = Appliance(self.rt, wiring)
         self.plugged = plugged
+        #: How the port was opened, each time.
+        self.formats: list[LineFormat] = []
         self._line: Any = None
 
     def _open_line(self, rt: SimRuntime, line_format: Any) -> Any:
         if not self.plugged:
             raise LineError("no such port")
+        self.formats.append(line_format)
         self._line = self.network.open_port(rt, line_format, received=Received, fault=Fault)
         return self._line
 
@@ -121,6 +128,13 @@ class Plant:
     def values(self, kind: str) -> list[Any]:
         """The `value` of the events of one kind, in order."""
         return [fields["value"] for _, fields in self.logged(kind)]
+
+    def sent(self) -> list[tuple[float, str]]:
+        """Time (s) and bytes of the master's telegrams."""
+        return [
+            (at, bytes.fromhex(fields["data"]).hex(" ").upper())
+            for at, fields in self.logged("link.sent")
+        ]
 
     def reads(self, serial: str) -> list[float]:
         """When (s) a meter was read, or tried."""
