@@ -140,7 +140,9 @@ def pytest_runtest_makereport(
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
     """Show INCONCLUSIVE as what it is; for the exit code it is a failure."""
-    told = report.user_properties if isinstance(report, pytest.TestReport) else []
+    # The properties of a test are in the reports of its set-up and tear-down too.
+    is_call = isinstance(report, pytest.TestReport) and report.when == "call"
+    told = report.user_properties if is_call else []
     return ("failed", "I", _INCONCLUSIVE) if ("verdict", _INCONCLUSIVE) in told else None
 
 

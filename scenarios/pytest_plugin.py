@@ -1,14 +1,20 @@
-"""pytest collects ``*.scn.yaml``: one item a scenario, judged as ``meterbench scenario run`` does.
+"""pytest collects ``*.scn.yaml``: an item a scenario and seed, judged as ``scenario run`` does.
 
-``pytest scenarios/library --scenario-backend pty --seed 7``. A file that does not check is a
-collection error with its diagnostics; a scenario that does not pass shows its findings in the
-language's own words, with the command that repeats it. INCONCLUSIVE and NOT_RUN fail too: a skip
-is never a pass.
+``pytest scenarios/library --scenario-backend pty --seeds 1..20 -k REG-M``. A file that does not
+check is a collection error with its diagnostics; a scenario that does not pass shows its findings
+in the language's own words, with the command that repeats it and the end of its trace.
+INCONCLUSIVE and NOT_RUN fail too: a skip is never a pass; NOT_APPLICABLE is one.
+
+``-k`` also finds requirement ids and themes (the folder). Where allure-pytest writes results, an
+item has the labels of its scenario, a step for each case, and its whole trace.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import argparse
+import importlib.util
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -27,6 +33,13 @@ if TYPE_CHECKING:
     from scenarios.run import Result
 
 
+#: allure-pytest is an extra of the distribution.
+allure: Any = importlib.import_module("allure") if importlib.util.find_spec("allure") else None
+
+#: Lines at the end of a trace that a failing item shows; Allure and a report hold all of it.
+TRACE_LINES_SHOWN: Final = 20
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of scenarios."""
     group = parser.getgroup("meterbench scenarios")
@@ -34,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--scenario-backend",
         choices=sorted(BACKENDS),
         default="sim",
-        help="where *.scn.yaml items run: sim (virtual time) or pty (real time)",
+        help="where *.scn.yaml items run: sim (virtual time), pty (real time) or hil (a bench)",
     )
     group.addoption(
         "--seed",
@@ -42,6 +55,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="seed of every *.scn.yaml item, in place of its own",
     )
+    group.addoption(
+        "--seeds",
+        type=_seeds,
+        default=None,
+        metavar="A..B",
+        help="one *.scn.yaml item for each of these seeds",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "scenario: an item from a *.scn.yaml file")
+
+
+def _seeds(text: str) -> range:
+    """Read ``A..B``, both included."""
+    first, dots, last = text.partition("..")
+    if not (dots and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"want seeds such as 1..20, got {text!r}")
+    return range(int(first), int(last) + 1)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -59,7 +92,14 @@ class ScenarioFile(pytest.File):
         """Compile the file; raises ScenarioError, which is shown as its diagnostics."""
         compiled = compile_path(self.path, name=self._name())
         scenario = compiled.require()
-        yield ScenarioItem.from_parent(self, name=scenario.name, scenario=scenario)
+        seeds, one = self.config.getoption("--seeds"), self.config.getoption("--seed")
+        if seeds is None:
+            seed = scenario.seed if one is None else one
+            yield ScenarioItem.from_parent(self, name=scenario.name, scenario=scenario, seed=seed)
+            return
+        for seed in seeds:
+            name = f"{scenario.name}[seed{seed}]"
+            yield ScenarioItem.from_parent(self, name=name, scenario=scenario, seed=seed)
 
     def _name(self) -> str:
         """Return the path as a person at the project's root would write it."""
@@ -77,6 +117,10 @@ class ScenarioFile(pytest.File):
         return super().repr_failure(excinfo)
 
 
+class _CaseBroken(Exception):  # noqa: N818 - it is how Allure is told of "broken"
+    """A case that came to no verdict on the target."""
+
+
 class ScenarioFailure(Exception):  # noqa: N818 - it is a result, not an error of the harness
     """A scenario that did not pass."""
 
@@ -88,16 +132,26 @@ class ScenarioFailure(Exception):  # noqa: N818 - it is a result, not an error o
 class ScenarioItem(pytest.Item):
     """One scenario with one seed on one backend."""
 
-    def __init__(self, *, scenario: Scenario, **arguments: Any) -> None:
+    def __init__(self, *, scenario: Scenario, seed: int, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._scenario = scenario
+        self._seed = seed
+        self._backend = BACKENDS[self.config.getoption("--scenario-backend")]
+        self.add_marker(pytest.mark.scenario)
+        if self._backend.name == "hil":
+            # There is one bench: whoever distributes items keeps these together.
+            self.add_marker(pytest.mark.xdist_group("bench"))
+        self.extra_keyword_matches.update({*scenario.verifies, self.path.parent.name})
 
     def runtest(self) -> None:
         """Run the scenario; raises ScenarioFailure for every verdict above PASS."""
-        backend = BACKENDS[self.config.getoption("--scenario-backend")]
-        result = run_scenario(self._scenario, backend, self.config.getoption("--seed"))
+        result = run_scenario(self._scenario, self._backend, self._seed)
         self._note(result)
+        if result.verdict is Verdict.NOT_APPLICABLE:
+            pytest.skip(result.judged.reason)
         if result.verdict > Verdict.PASS:
+            lines = result.trace.splitlines()[-TRACE_LINES_SHOWN:]
+            self.add_report_section("call", "end of the trace", "\n".join(lines))
             raise ScenarioFailure(result)
 
     def _note(self, result: Result) -> None:
@@ -109,6 +163,34 @@ class ScenarioItem(pytest.Item):
             ("seed", result.seed),
             ("trace_sha256", result.trace_sha256 or ""),
         ]
+        if allure is not None:
+            self._tell_allure(result)
+
+    def _tell_allure(self, result: Result) -> None:
+        """Give Allure labels, a step for each case, and the trace."""
+        scenario = self._scenario
+        allure.dynamic.title(scenario.title)
+        allure.dynamic.feature(self.path.parent.name)
+        allure.dynamic.story(scenario.name)
+        for name, value in (
+            ("verdict", result.verdict.value),
+            *(("tag", id_) for id_ in scenario.verifies),
+        ):
+            allure.dynamic.label(name, value)
+        allure.dynamic.parameter("backend", result.backend)
+        # Runs of one scenario with different seeds are one history.
+        allure.dynamic.parameter("seed", result.seed, excluded=True)
+        for case in result.judged.cases:
+            ids = f" ({', '.join(case.requirements)})" if case.requirements else ""
+            title = f"{case.id}{ids}: {case.title}: {case.verdict.value}"
+            with suppress(_CaseBroken, AssertionError), allure.step(title):
+                if case.verdict is Verdict.FAIL:
+                    raise AssertionError(case.reason)
+                if case.verdict > Verdict.PASS:
+                    raise _CaseBroken(case.reason)
+        if result.trace:
+            kind = allure.attachment_type.TEXT
+            allure.attach(result.trace, name="trace.jsonl", attachment_type=kind)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show the findings."""

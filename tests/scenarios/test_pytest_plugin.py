@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -85,3 +86,61 @@ def test_an_unknown_backend_is_refused(pytester: Pytester) -> None:
     result = _run(pytester, _builder("gateway.led.st == green"), "--scenario-backend", "moon")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*invalid choice: 'moon'*"])
+
+
+def test_each_seed_is_an_item(pytester: Pytester) -> None:
+    """A range of seeds gives one item for each, named by it."""
+    result = _run(pytester, _builder("gateway.led.st == green"), "--seeds", "3..5", "-v")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        [f"small.scn.yaml::small?seed{seed}? PASSED*" for seed in (3, 4, 5)]
+    )
+    wrong = _run(pytester, _builder("gateway.led.st == green"), "--seeds", "5..3")
+    assert wrong.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_items_are_chosen_by_requirement_and_marker(pytester: Pytester) -> None:
+    """``-k`` knows the requirements of a scenario, ``-m`` that it is one."""
+    good = _builder("gateway.led.st == green")
+    _run(pytester, good, "-k", "LED-02", "-m", "scenario").assert_outcomes(passed=1)
+    _run(pytester, good, "-k", "REG-M").assert_outcomes(deselected=1)
+
+
+def test_a_failure_shows_the_end_of_its_trace(pytester: Pytester) -> None:
+    """What happened last stands below the findings."""
+    result = _run(pytester, _builder("gateway.led.st == red"))
+    result.stdout.fnmatch_lines(["*end of the trace*", '{"at_ns":*"path":*'])
+
+
+def test_a_device_that_does_not_claim_it_is_a_skip_with_its_reason(pytester: Pytester) -> None:
+    """NOT_APPLICABLE is no failure, and says why."""
+    builder = _builder("gateway.led.st == green")
+    text = builder.to_yaml().replace("world:", "pics: transparent\nworld:", 1)
+    pytester.path.joinpath("other.scn.yaml").write_text(text, encoding="utf-8")
+    result = _run(pytester, builder, "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*does not claim*"])
+
+
+def test_allure_gets_labels_steps_and_the_trace(pytester: Pytester) -> None:
+    """The results tell verdict, requirements and cases, and hold the trace."""
+    pytest.importorskip("allure_pytest")
+    _run(pytester, _builder("gateway.led.st == red"), "--alluredir", "out", "--seed", "4")
+    folder = pytester.path / "out"
+    (file,) = folder.glob("*-result.json")
+    told = json.loads(file.read_text(encoding="utf-8"))
+    labels = {(label["name"], label["value"]) for label in told["labels"]}
+    assert {("verdict", "FAIL"), ("story", "small"), ("tag", "LED-02")} <= labels
+    assert [step["status"] for step in told["steps"]] == ["passed", "failed"]
+    assert told["steps"][1]["name"].startswith("C1 (LED-02): gateway.led.st == red")
+    seed = next(one for one in told["parameters"] if one["name"] == "seed")
+    assert (seed["value"], seed["excluded"]) == ("4", True)
+    (trace,) = told["attachments"]
+    assert '"path":"gateway.led.st"' in (folder / trace["source"]).read_text("utf-8")
+
+
+def test_items_are_the_same_for_every_worker(pytester: Pytester) -> None:
+    """Xdist runs each item once, in whatever process."""
+    pytest.importorskip("xdist")
+    result = _run(pytester, _builder("gateway.led.st == green"), "-n", "2", "--seeds", "1..4")
+    result.assert_outcomes(passed=4)
