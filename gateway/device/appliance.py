@@ -17,9 +17,10 @@ from gateway.device.edits import Edits
 from gateway.device.keys import Tab
 from gateway.device.restart import Restart
 from gateway.device.rows import page_list, rows_of
+from gateway.device.webcom import check
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from gateway.device.book import ListedMeter
     from gateway.device.configuration import Configuration
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.device.readings import MeterReading
     from gateway.device.rows import PageList, Row
     from gateway.device.scan import ScanReport
+    from gateway.device.webcom import User
     from gateway.modbus.session import Client, Counters
     from gateway.runtime.port import Runtime
 
@@ -140,6 +142,19 @@ class Appliance:
         No timer moves. Raises ValueError for a time before 2000 or after 2106.
         """
         return self._device.core.clock.set(unix_time, source)
+
+    async def save_users(self, users: Sequence[User]) -> None:
+        """Save the users (`USR-03`); raises `UserError`, a ValueError, for users that are refused.
+
+        A password in clear is hashed.
+        """
+        core = self._device.core
+
+        async def action() -> None:
+            core.save_users(users)
+
+        check(users)
+        await self._device.submit("save users", action)
 
     def reboot(self) -> None:
         """Restart and initialise everything anew (`SVC-02`); `ready` waits for the new start."""
@@ -289,6 +304,10 @@ class Appliance:
         core = self._device.core
         rows = rows_of(Edits(core.book).rows(), core.configuration, printed=True)
         return [placed.row for placed in rows]
+
+    def users(self) -> list[User]:
+        """The users in force (`USR-01`)."""
+        return list(self._device.core.users)
 
     def edited_tabs(self) -> set[Tab]:
         """The pages with unsaved changes."""

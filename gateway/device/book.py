@@ -395,7 +395,7 @@ class MeterBook:
         return [
             f"meter {self.meters[place.meter].identification_number}"
             + ("" if place.value is None else f", value {place.value + 1}")
-            + ": no register left below 65536, the entry stays without"
+            + f": {allocation.NOTHING_LEFT}"
             for place in allocation.unplaced(given)
             if place.meter in wanted
         ]

@@ -14,12 +14,18 @@ from gateway.device.clock import DeviceClock
 from gateway.device.configuration import Configuration
 from gateway.device.edits import Edits
 from gateway.device.files import DeviceFiles
+from gateway.device.meter_list import SERIAL_NOT_SET
 from gateway.device.states import States
 from gateway.device.watchdogs import Guarding
+from gateway.device.webcom import FACTORY_USERS
 from gateway.registers.image import RegisterImage, build
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.device.meter_list import Meter
     from gateway.device.rows import Capacity
+    from gateway.device.webcom import User
     from gateway.device.wiring import Wiring
     from gateway.runtime.port import Runtime
 
@@ -34,6 +40,7 @@ class Core:
         self.rt = rt
         self.wiring = wiring
         self.configuration = Configuration()
+        self.users: list[User] = list(FACTORY_USERS)
         self.book = MeterBook()
         self.edits = Edits(self.book)
         self.files = DeviceFiles(rt, wiring.unit_loads)
@@ -59,17 +66,30 @@ class Core:
         self.rt.log("gateway.startup", step=step, text=text)
 
     def load(self) -> None:
-        """Read settings and list from the storage; never fails."""
+        """Read settings, users and list from the storage; never fails."""
         self.configuration = self.files.load_settings()
+        self.users = self.files.load_users()
         self.book.load(self.files.load_list(self.list_path), self.rt.now())
+        for meter in self.book.meters:
+            self.tell_number(meter.entry)
         if self.book.give_units(plans.layout(self.configuration)):
             self.keep_list()
         self.publish()
+
+    def tell_number(self, entry: Meter) -> None:
+        """Tell of a number that no register can show (`C-15`)."""
+        if entry.serial != SERIAL_NOT_SET and not entry.serial.isdecimal():
+            text = f"meter {entry.serial}: a digit of A to F, so its number is 0 in the registers"
+            self.files.complain(self.list_path, text)
 
     def keep_list(self) -> None:
         """Write the list after what the device found by itself; a full storage ends nothing."""
         if self.files.keep_list(self.list_path, self.book.entries()):
             self.list_is_kept = True
+
+    def save_users(self, users: Sequence[User]) -> None:
+        """Write users, their passwords hashed, and let them count; raises `UserError`, OSError."""
+        self.users = self.files.save_users(users)
 
     def capacity(self, configuration: Configuration | None = None) -> Capacity:
         """Size of the list with its unsaved changes, as the page would receive it (`C-33`)."""

@@ -129,7 +129,9 @@ class Edits:
         except KeyError:
             raise EditError(f"chip.ini has no key {quoted(name)}") from None
         try:
-            value = None if text == "" and key.default is None else key.kind.parse(text)
+            value = (
+                None if text == "" and key.default is None else key.kind.parse(_filled(key, text))
+            )
         except KindError as error:
             got = SECRET if key.secret else quoted(text)
             raise EditError(f"{key.place}: expected {error}, got {got}") from None
@@ -240,7 +242,7 @@ class Edits:
             wanted = range(number, number + 1)
         self._place(rows, given)
         return [
-            f"{_entry_name(rows, place)}: no register left below 65536, the entry stays without"
+            f"{_entry_name(rows, place)}: {allocation.NOTHING_LEFT}"
             for place in allocation.unplaced(given)
             if place.meter in wanted
         ]
@@ -350,6 +352,11 @@ def check_label(text: str) -> str:
                 f"user label: expected A-Z, a-z, 0-9 and {LABEL_MARKS!r}, got {quoted(character)}"
             )
     return text
+
+
+def _filled(key: Key, text: str) -> str:
+    """The search mask of the page may be short: leading zeros are added (manual 4.4, `CFG-09`)."""
+    return text.rjust(SERIAL_DIGITS, "0") if key.attribute == "mbus_secmaskserial" else text
 
 
 def _put(changed: dict[str, Any], entry: Meter | Value, attribute: str, value: Any) -> None:

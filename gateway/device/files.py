@@ -1,4 +1,4 @@
-"""The device's own files: settings and meter list, with the copies that make mistakes harmless.
+"""The device's own files: settings, meter list and users, with copies that make mistakes harmless.
 
 Every write replaces a file atomically, after its former text was put aside as ``.bak``; so a power
 cut at any byte leaves the old file or the new one, and the last Save can be taken back (`C-34`). A
@@ -13,15 +13,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.device import configuration as chip_ini
-from gateway.device import meter_list
+from gateway.device import meter_list, passwords, webcom
+from gateway.device.keys import contradictions
 from gateway.device.leds import Trouble
 from gateway.device.meter_list import MeterListError
+from gateway.device.webcom import WEBCOM_INI
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gateway.device.configuration import Complaint, Configuration
     from gateway.device.meter_list import Meter
+    from gateway.device.webcom import User
     from gateway.runtime.port import Runtime, Storage
 
 CHIP_INI: Final = "app/chip.ini"
@@ -48,7 +51,7 @@ def keep_and_replace(storage: Storage, path: str, data: bytes) -> bool:
 
 
 class DeviceFiles:
-    """chip.ini and Device_Handle.cfg of one run of the device.
+    """chip.ini, Device_Handle.cfg and webcom.ini of one run of the device.
 
     `troubles` says which of them could not be used. `unit_loads` chooses the factory file.
     """
@@ -84,6 +87,8 @@ class DeviceFiles:
         if any(complaint.fatal for complaint in complaints):
             self.troubles.add(Trouble.SETTINGS)
             return self._former_settings() or configuration
+        for text in contradictions(configuration):
+            self.complain(CHIP_INI, text)
         return configuration
 
     def save_settings(self, changes: Mapping[str, Any], in_force: Configuration) -> None:
@@ -224,7 +229,72 @@ class DeviceFiles:
             self.complain(path, f"the list of {path}{BACKUP_SUFFIX} is in force")
         return meters
 
-    # --- Both ---------------------------------------------------------------------------------
+    # --- Users --------------------------------------------------------------------------------
+
+    def load_users(self) -> list[User]:
+        """Read webcom.ini, made with the factory users when it is missing; never fails.
+
+        Passwords in clear are hashed at once, and are then nowhere in the files any more. Where the
+        file cannot be used the ``.bak`` counts, and without one the factory users.
+        """
+        try:
+            if not self._storage.exists(WEBCOM_INI):
+                self._storage.replace(WEBCOM_INI, webcom.factory_webcom_ini())
+            data = self._read(WEBCOM_INI)
+            users, complaints = webcom.load(data)
+            if any(complaint.fatal for complaint in complaints):
+                self.troubles.add(Trouble.USERS)
+                users = self._former_users() or users
+            elif any(user.is_clear for user in users):
+                users = [self._hashed(user) for user in users]
+                data = webcom.save(data, users)
+                self._storage.replace(WEBCOM_INI, data)
+                self._known[WEBCOM_INI] = data
+        except OSError as error:
+            self.complain(WEBCOM_INI, str(error))
+            return list(webcom.FACTORY_USERS)
+        for complaint in complaints:
+            self.complain(WEBCOM_INI, str(complaint))
+        return users
+
+    def save_users(self, users: Sequence[User]) -> list[User]:
+        """Write webcom.ini and give the users as they stand there, their passwords hashed.
+
+        Raises `UserError` for users that are refused, OSError.
+        """
+        storage = self._storage
+        users = [self._hashed(user) for user in users]
+        old = storage.read(WEBCOM_INI) if storage.exists(WEBCOM_INI) else b""
+        data = webcom.save(old, users)
+        if Trouble.USERS in self.troubles:
+            storage.replace(WEBCOM_INI + REJECTED_SUFFIX, old)
+            storage.replace(WEBCOM_INI, data)
+            self.troubles.discard(Trouble.USERS)
+        else:
+            keep_and_replace(storage, WEBCOM_INI, data)
+        self._known[WEBCOM_INI] = data
+        return users
+
+    def _former_users(self) -> list[User] | None:
+        backup = self._backup(WEBCOM_INI)
+        if backup is None:
+            return None
+        users, complaints = webcom.load(backup)
+        if any(complaint.fatal for complaint in complaints):
+            return None
+        self.complain(WEBCOM_INI, f"the users of {WEBCOM_INI}{BACKUP_SUFFIX} are in force")
+        return users
+
+    def _hashed(self, user: User) -> User:
+        if not user.is_clear:
+            return user
+        salt = self._rt.entropy(passwords.SALT_BYTES)
+        try:
+            return replace(user, password=passwords.hashed(user.password, salt))
+        except ValueError:
+            return replace(user, password="")
+
+    # --- All ---------------------------------------------------------------------------------
 
     def changed_files(self) -> list[str]:
         """The files that differ from what is in force: a restart is needed (`C-51`)."""

@@ -24,8 +24,9 @@ class Trouble(Enum):
     """What makes the state an error, for as long as it lasts (worked examples 13)."""
 
     BUS = "the M-Bus port cannot be used"
-    SETTINGS = "chip.ini cannot be used; the defaults are in force"
-    LIST = "the meter list cannot be used; the list is empty"
+    SETTINGS = "chip.ini cannot be used; the settings before, or the defaults, are in force"
+    LIST = "the meter list cannot be used; the list before, or an empty one, is in force"
+    USERS = "webcom.ini cannot be used; the users before, or the factory's, are in force"
 
 
 @unique

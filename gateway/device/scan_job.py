@@ -71,6 +71,7 @@ async def _found(core: Core, link: Link, found: Found) -> bool:
     )
     if known is None and not _list_is_full(core):
         meter = core.book.append(found, core.rt.now())
+        core.tell_number(meter.entry)
         core.list_is_kept = False
         core.book.fill(meter, await _whole(core, link, found, meter), core.configuration)
         core.publish()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIRST_REGISTER",
+    "NOTHING_LEFT",
     "Cause",
     "Conflict",
     "Place",
@@ -40,6 +41,10 @@ __all__ = [
     "unplaced",
 ]
 
+#: What is said of an entry that could not be placed (C-75).
+NOTHING_LEFT: Final = (
+    "no register left below 65536, or no unit identifier up to 247; the entry stays without"
+)
 #: Allocate begins behind the gateway's own block (MET-15).
 FIRST_REGISTER: Final = ENTRY_REGISTERS
 
@@ -56,7 +61,8 @@ def allocate(meters: Sequence[Registers], layout: Layout) -> list[Registers]:
     for meter in meters:
         placed, at = _contiguous(meter, at, layout)
         result.append(placed)
-    return give_slave_addresses(result, layout)
+    given = give_slave_addresses(result, layout)
+    return [_without_unit(meter, layout) for meter in given]
 
 
 def allocate_one(meters: Sequence[Registers], number: int, layout: Layout) -> list[Registers]:
@@ -74,7 +80,9 @@ def allocate_one(meters: Sequence[Registers], number: int, layout: Layout) -> li
     placed, _ = _contiguous(group, start, layout)
     # A unit identifier that the meter already has stays with it.
     result[number] = replace(placed, slave_address=group.slave_address)
-    return give_slave_addresses(result, layout)
+    result = give_slave_addresses(result, layout)
+    result[number] = _without_unit(result[number], layout)
+    return result
 
 
 def deallocate(meters: Sequence[Registers]) -> list[Registers]:
@@ -120,6 +128,13 @@ def unplaced(meters: Sequence[Registers]) -> list[Place]:
             places.append(Place(number))
         places += [Place(number, v) for v, register in enumerate(meter.values) if register == 0]
     return places
+
+
+def _without_unit(meter: Registers, layout: Layout) -> Registers:
+    """Take back the registers of a meter for which no unit identifier is left (C-75)."""
+    if layout.multi_slave and meter.meter and not meter.slave_address:
+        return _deallocated(meter)
+    return meter
 
 
 def _contiguous(meter: Registers, at: int, layout: Layout) -> tuple[Registers, int]:

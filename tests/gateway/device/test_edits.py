@@ -399,3 +399,23 @@ def test_a_key_refused(name: str, text: str, message: str) -> None:
     with pytest.raises(EditError, match=message):
         edits.set_key(name, text)
     assert edits.settings == {}
+
+
+def test_a_short_search_mask_is_filled_with_zeros() -> None:
+    """CFG-09, C-41: missing characters of the page's mask are leading zeros."""
+    _, edits, _ = page()
+    for text, mask in (("123F", "0000123F"), ("FFFFFFFF", "FFFFFFFF"), ("0x1234FFFF", "1234FFFF")):
+        edits.set_key("MBUS_SECMASKSERIAL", text)
+        assert edits.settings["mbus_secmaskserial"] == mask
+    with pytest.raises(EditError, match="MBUS_SECMASKSERIAL"):
+        edits.set_key("MBUS_SECMASKSERIAL", "123456789")
+
+
+def test_more_meters_than_unit_identifiers() -> None:
+    """C-75: past unit 247 an entry stays without, a message names it, Save is possible."""
+    _, edits, meters = page(*([0] * 249))
+    texts = edits.allocate(MULTI_SLAVE)
+    assert [text.split(":")[0] for text in texts] == ["meter 00000248", "meter 00000249"]
+    assert registers(edits)[246:] == [[2470], [0], [0]]
+    assert edits.conflicts(MULTI_SLAVE) == []
+    assert "no unit identifier" in edits.allocate(MULTI_SLAVE, meters[-1])[0]

@@ -63,10 +63,15 @@ def test_multi_slave_addresses() -> None:
 
 
 def test_unit_identifiers_run_out() -> None:
-    """C-75: past unit 247 the meter keeps 0 and the check names it."""
+    """C-75: past unit 247 a meter stays without, also when it is allocated alone, and is named."""
     meters = allocate(fresh(*[0] * 248), MULTI_SLAVE)
     assert [meter.slave_address for meter in meters] == [*range(1, 248), 0]
-    assert overlaps(meters, MULTI_SLAVE) == [Conflict(Place(247), 2480, Cause.SLAVE_ADDRESS, None)]
+    assert meters[247] == Registers(0)
+    assert unplaced(meters) == [Place(247)]
+    assert overlaps(meters, MULTI_SLAVE) == []
+    assert allocate_one(meters, 247, MULTI_SLAVE) == meters
+    stored = [*meters[:247], Registers(2480)]
+    assert overlaps(stored, MULTI_SLAVE) == [Conflict(Place(247), 2480, Cause.SLAVE_ADDRESS, None)]
 
 
 def test_registers_run_out() -> None:
