@@ -9,7 +9,7 @@ import typer
 from gateway import cli as gateway_cli
 from hil import cli as hil_cli
 from reports import cli as reports_cli
-from scenarios import check_cli, scenario_cli
+from scenarios import check_cli, map_cli, scenario_cli
 from scenarios.comply_cli import comply
 from scenarios.demo.cli import demo
 from scenarios.profile_command import profile_command
@@ -48,6 +48,7 @@ app.command("simulate")(simulate)
 app.command("profile")(profile_command)
 app.command("decode")(gateway_cli.decode)
 app.add_typer(check_cli.app, name="check")
+app.add_typer(map_cli.app, name="map")
 app.command("comply")(comply)
 app.add_typer(scenario_cli.app, name="scenario")
 app.add_typer(hil_cli.app, name="hil")

@@ -1,0 +1,65 @@
+"""A live gateway's map is the map of its files, in every layout that the manual allows."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.registers.image import build
+from gateway.registers.layout import Layout, WordOrder
+from scenarios.register_map import listed, live
+from scenarios.register_map.differences import differences
+from simulators.modbus.wire import Prober
+from tests.scenarios.checks.conformance import servers
+from tests.scenarios.register_map import lists
+
+if TYPE_CHECKING:
+    from gateway.registers.image import RegisterImage
+
+LAYOUTS = [
+    Layout(float_only=float_only, multi_slave=multi_slave, word_order=order)
+    for float_only, multi_slave, order in itertools.product((False, True), (False, True), WordOrder)
+]
+
+
+def served(image: RegisterImage) -> live.Served:
+    """What is found on a gateway that serves an image."""
+
+    async def look() -> live.Served:
+        async with servers.ours(lambda: image) as (host, port):
+            prober = Prober(host, port)
+            found = await live.served(prober)
+            prober.hang_up()
+            return found
+
+    return asyncio.run(look())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_the_map_of_a_live_gateway_is_that_of_its_list(layout: Layout) -> None:
+    """Standard, float-only, multi-slave, in every order of registers."""
+    meters = lists.meters(layout)
+    found = served(lists.image(meters, layout))
+    assert found.is_gateway
+    assert (found.float_only, found.multi_slave) == (layout.float_only, layout.multi_slave)
+    expected = listed.of_list(meters, layout)
+    seen = live.of_served(found)
+    assert [one.message for one in differences(expected, seen)] == []
+    assert sum(row.meter != "" for row in seen.rows) == (17 if layout.float_only else 37)
+
+
+def test_a_value_of_zeros_is_mapped_and_an_inactive_one_is_not() -> None:
+    """Only a request for the two registers alone tells them apart (C-12)."""
+    layout = Layout(float_only=True)
+    meters = lists.meters(layout)
+    whole = lists.image(meters, layout)
+    first, second = whole.meters
+    hidden = first.values[1]._replace(active=False)
+    changed = replace(first, values=(first.values[0], hidden, first.values[2]))
+    meters[0].values[1].active = 0
+    seen = live.of_served(served(build(whole.gateway, (changed, second), layout=layout)))
+    assert [one.message for one in differences(listed.of_list(meters, layout), seen)] == []
