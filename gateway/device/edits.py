@@ -273,7 +273,16 @@ class Edits:
             if conflict.other is not None:
                 text += f" ({_entry_name(rows, conflict.other)})"
             texts.append(text)
+        listed = self._book.entries()
+        for meter in self._added:
+            # A scan may have found meanwhile what somebody was adding by hand.
+            twin = next((e for e in listed if contains_address(e, meter.entry)), None)
+            if twin is not None and not self._is_deleted(twin):
+                texts.append(f"{name_of(meter.entry)} is in the list already, as {name_of(twin)}")
         return texts
+
+    def _is_deleted(self, entry: Meter) -> bool:
+        return any(edit.deleted for meter, edit in self._meters.items() if meter.entry is entry)
 
     def _place(self, rows: Sequence[EditedMeter], given: Sequence[Registers]) -> None:
         for row, registers in zip(rows, given, strict=True):

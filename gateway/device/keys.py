@@ -33,6 +33,9 @@ BAUDRATES: Final = (300, 600, 1200, 2400, 4800, 9600, 19200)
 #: Ports that transparent mode must not take, because services have them (manual 7.2.1).
 RESERVED_PORTS: Final = (21, 22, 80, 443, 502)
 
+#: Files that the meter list must not be.
+RESERVED_FILES: Final = ("/app/chip.ini", "/app/webcom.ini")
+
 
 @unique
 class Tab(Enum):
@@ -383,7 +386,7 @@ class Configuration:
         tab=Tab.CONFIGURATION,
     )
     meter_stat_config: str = _key(
-        "CONFIG", FilePath(40), "/app/Device_Handle.cfg", "path of the meter list"
+        "CONFIG", FilePath(40, RESERVED_FILES), "/app/Device_Handle.cfg", "path of the meter list"
     )
     meter_time: int = _key(
         "CONFIG",

@@ -180,9 +180,13 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class FilePath:
-    """An absolute path inside the device: a name that climbs out of its drive is refused."""
+    """An absolute path inside the device: a name that climbs out of its drive is refused.
+
+    So are the `reserved` files of the device itself, with whatever stands behind their names.
+    """
 
     length_max: int
+    reserved: tuple[str, ...] = ()
 
     def parse(self, text: str) -> str:
         """Take the path as it stands."""
@@ -195,11 +199,14 @@ class FilePath:
     @property
     def expected(self) -> str:
         """The form of the path."""
-        return f"a path below / without '..', at most {self.length_max} characters"
+        words = f"a path below / without '..', at most {self.length_max} characters"
+        return words + "".join(f", not {name}" for name in self.reserved)
 
     def _checked(self, value: Any) -> str:
         fits = isinstance(value, str) and value.isprintable() and len(value) <= self.length_max
         if not fits or not value.startswith("/") or value.endswith("/") or "\\" in value:
+            raise KindError(self.expected)
+        if value.startswith(self.reserved) and self.reserved:
             raise KindError(self.expected)
         if not {"", ".", ".."}.isdisjoint(value[1:].split("/")):
             raise KindError(self.expected)

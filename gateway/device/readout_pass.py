@@ -41,6 +41,9 @@ async def read_out(
             _plan_next(core, meters, core.rt.now() - begin)
         if core.book.value_count() > count:
             core.check_capacity()
+        if not core.list_is_kept:
+            # Once a pass: a list of hundreds is not written anew for each of its meters.
+            core.keep_list()
         core.last_readout = core.clock.unix_time()
         bus.counted_pass()
         core.publish()
@@ -83,7 +86,7 @@ async def _read_one(core: Core, link: Link, meter: ListedMeter) -> None:
     read_at = core.clock.unix_time() if readout.pages else None
     meter.statistics.tried(read_at, core.rt.now() - begin, link.retries - retries)
     if readout.pages and core.book.fill(meter, readout, core.configuration):
-        core.keep_list()
+        core.list_is_kept = False
     core.book.take(meter, readout, core.clock.unix_time(), core.configuration)
     _tell(core, meter, readout.failure)
 

@@ -153,6 +153,23 @@ def test_a_meter_added_by_hand_is_read_and_learnt() -> None:
     plant.run(story)
 
 
+def test_a_scan_may_find_what_somebody_is_adding() -> None:
+    """C-66: the same meter is not listed twice; the message says which entry it is."""
+    plant = Plant()
+
+    async def story(plant: Plant) -> None:
+        door = plant.appliance
+        (added,) = door.add_meters(A)
+        await door.scan()
+        with pytest.raises(EditError, match=f"meter {A} is in the list already"):
+            await door.save()
+        assert len(door.meters()) == 2
+        door.delete(added)
+        await door.save()
+
+    plant.run(story)
+
+
 def test_an_activated_meter_is_read_at_once() -> None:
     """C-53, MET-07: inactive is not read and not served; active again it is due now."""
     plant = Plant()

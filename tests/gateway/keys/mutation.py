@@ -29,6 +29,11 @@ CHIP_INI_PROOFS: Final = HERE / "test_chip_ini_effects.py"
 DEVICE_HANDLE_PROOFS: Final = HERE / "test_device_handle_effects.py"
 #: Seconds that a proof, or all of them, may take; one that hangs proves nothing.
 PROOF_SECONDS_MAX: Final = 60
+#: The packages are imported already, as a planted setting must be: pytest warns of that.
+_ARGUMENTS: Final = (
+    *("-x", "-q", "-p", "no:cacheprovider"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def ask(nodes: list[str], planted: Setting | None = None) -> Outcome:
                 os.dup2(nowhere.fileno(), 2)
             if planted is not None:
                 planted.plant()
-            code = int(pytest.main([*nodes, "-x", "-q", "-p", "no:cacheprovider"]))
+            code = int(pytest.main([*nodes, *_ARGUMENTS]))
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
