@@ -141,6 +141,10 @@ class Link:
         window = self._line.format.bits_ns(ANSWER_BITS) + ANSWER_EXTRA_NS
         return window + self.settings.transport_delay_ns
 
+    def bits_ns(self, bits: int) -> int:
+        """Duration of `bits` bit times on this line (ns)."""
+        return self._line.format.bits_ns(bits)
+
     def longest_answer_ns(self) -> int:
         """The answer window and the longest telegram behind it."""
         return self.answer_window_ns + self._line.format.characters_ns(LONGEST_TELEGRAM)

@@ -53,6 +53,11 @@ ADAPTIVE_TRIES: Final = 2
 COMPANY_AT_FIRST: Final = 0.12
 COMPANY_MEMORY: Final = 0.1
 COMPANY_SELDOM: Final = 0.06
+#: Acknowledgements that all begin within so many bits of each other may be those of meters that
+#: answer in phase: one may hide behind another.
+IN_PHASE_BITS: Final = 8
+#: The access number is one byte (MBDOC48 p.34).
+_ACCESS_NUMBERS: Final = 256
 
 
 @unique
@@ -164,11 +169,18 @@ class SecondaryScan:
         # Who may answer late may also be the second to answer.
         self._window_ns = max(self._wait_ns, link.answer_window_ns)
         self._longest_ns = self._window_ns + link.longest_answer_ns() - link.answer_window_ns
+        self._in_phase_ns = link.bits_ns(IN_PHASE_BITS)
         self._report = ScanReport(slowest_answer_ns=self._wait_ns)
         self._acks = 0
         self._slowest_ack_ns = 0
         self._company = COMPANY_AT_FIRST
         self._types: dict[tuple[int, int, int], bool] = {}
+        self._searches: list[ThoroughSearch] = [self._search]
+        self._seen: set[tuple[SecondaryAddress, SecondaryMask | None]] = set()
+        self._first_acks: list[tuple[SecondaryMask, Found]] = []
+        #: The shortest and the longest time to an acknowledgement; and how many there were.
+        self._ack_range = (0, 0)
+        self._acks_timed = 0
 
     async def run(self, on_found: Callable[[Found], Awaitable[bool]]) -> ScanReport:
         """Search the whole space below the plan's mask; raises only `LineError`."""
@@ -177,27 +189,41 @@ class SecondaryScan:
             await wake_up(self._link)
         for step in SCAN_STEPS[self._reset_mode]:
             await send_step(self._link, step, ADDRESS_SELECTED)
-        search, report = self._search, self._report
-        seen: set[tuple[SecondaryAddress, SecondaryMask | None]] = set()
+        if await self._walk(self._search, on_found, started):
+            await self._look_behind(on_found, started)
+        self._conclude()
+        self._report.duration_ns = self._rt.now() - started
+        return self._report
+
+    async def _walk(
+        self,
+        search: ThoroughSearch,
+        on_found: Callable[[Found], Awaitable[bool]],
+        started: int,
+    ) -> bool:
+        """Ask the masks of `search` to the end; False when `on_found` wants no more."""
+        report = self._report
         while (mask := search.next_mask()) is not None:
             probe = await self._probe(mask)
             found = probe.found
             search.outcome(mask, probe.outcome, found.address if found is not None else None)
-            if found is not None and (found.address, found.mask) not in seen:
-                seen.add((found.address, found.mask))
+            if found is not None and mask != found.address.to_mask():
+                self._first_acks.append((mask, found))
+            if found is not None and (found.address, found.mask) not in self._seen:
+                self._seen.add((found.address, found.mask))
                 report.found += 1
                 if not await on_found(found):
-                    break
+                    return False
             self._tell(mask, probe, self._rt.now() - started)
-        self._conclude()
-        report.duration_ns = self._rt.now() - started
-        return report
+        return True
 
     def _conclude(self) -> None:
         search, report = self._search, self._report
-        statistics = search.statistics
-        report.selects, report.empties = statistics.selects, statistics.empties
-        report.collisions, report.unresolved = statistics.collisions, search.unresolved
+        for one in self._searches:
+            report.selects += one.statistics.selects
+            report.empties += one.statistics.empties
+            report.collisions += one.statistics.collisions
+            report.unresolved += one.unresolved
         report.not_looked_for = [
             "numbers with a digit F",
             f"meters that answer later than {self._wait_ns / 1e6:.0f} ms after the request",
@@ -209,7 +235,7 @@ class SecondaryScan:
         report.not_looked_for += [
             f"a further meter under {mask}, which at least two share" for mask in search.unsearched
         ]
-        for mask in search.unresolved:
+        for mask in report.unresolved:
             self._tell_unresolved(mask)
         for text in report.not_looked_for:
             self._rt.log("scan.not_looked_for", text=text)
@@ -222,6 +248,7 @@ class SecondaryScan:
     def _tell(self, mask: SecondaryMask, probe: _Probe, bus_ns: int) -> None:
         search = self._search
         expected = search.expected
+        statistics = [one.statistics for one in self._searches]
         self._rt.log(
             "scan.probe",
             mask=mask.to_bytes().hex(),
@@ -231,9 +258,9 @@ class SecondaryScan:
             found=self._report.found,
             expected=None if expected is None else round(expected, 1),
             seconds=round(bus_ns / NS_PER_S, 3),
-            selects=search.statistics.selects,
-            collisions=search.statistics.collisions,
-            empties=search.statistics.empties,
+            selects=sum(one.selects for one in statistics),
+            collisions=sum(one.collisions for one in statistics),
+            empties=sum(one.empties for one in statistics),
             retries=self._report.retries,
         )
 
@@ -271,6 +298,7 @@ class SecondaryScan:
         if late:
             delay_ns = self._rt.now() - begin - self._link.idle_ns
         self._acks += 1
+        self._time_ack(delay_ns)
         self._slowest_ack_ns = max(self._slowest_ack_ns, delay_ns)
         self._note_company(late=late)
         return late
@@ -308,6 +336,8 @@ class SecondaryScan:
             disturbed = self._link.take_noise()
         declared = mask.contains(address)
         selectable = declared and await self._is_selected_by(address)
+        if declared and not selectable and await self._may_be_made_of_two(mask, address):
+            return _Probe(Outcome.COLLISION)
         doubtful = disturbed or answer.verified is None or not selectable
         if doubtful and not await self._same_again(mask, address):
             return _Probe(Outcome.COLLISION)
@@ -328,7 +358,8 @@ class SecondaryScan:
         type (manufacturer, version, medium) is enough, as long as that one was right.
         """
         kind = (address.manufacturer, address.version, address.medium)
-        if self._plan.timing is SearchTiming.ADAPTIVE and self._types.get(kind):
+        adaptive = self._plan.timing is SearchTiming.ADAPTIVE
+        if adaptive and self._types.get(kind) and not self._is_in_phase:
             return True
         selected = await self._selects(address.to_mask())
         self._types[kind] = selected and self._types.get(kind, True)
@@ -347,7 +378,10 @@ class SecondaryScan:
 
     async def _selects(self, mask: SecondaryMask) -> bool:
         answer = await self._link.select(mask, tries=self._tries, first_byte_ns=self._wait_ns)
-        return answer.kind is AnswerKind.ACK
+        selected = answer.kind is AnswerKind.ACK
+        if selected:
+            self._time_ack(self._rt.now() - answer.request_end_ns)
+        return selected
 
     async def _same_again(self, mask: SecondaryMask, address: SecondaryAddress) -> bool:
         """Read again under the same mask: a phantom made by a collision does not come twice."""
@@ -362,6 +396,77 @@ class SecondaryScan:
         if answer.kind is AnswerKind.BROKEN:
             await self._link.settle(answer.request_end_ns + self._longest_ns)
         return address_of(decoded) == address
+
+    # --- Meters that answer in phase ----------------------------------------------------------
+
+    def _time_ack(self, delay_ns: int) -> None:
+        shortest, longest = self._ack_range if self._acks_timed else (delay_ns, delay_ns)
+        self._ack_range = (min(shortest, delay_ns), max(longest, delay_ns))
+        self._acks_timed += 1
+
+    @property
+    def _is_in_phase(self) -> bool:
+        """Whether everybody acknowledges after the same time, so that two may sound like one."""
+        shortest, longest = self._ack_range
+        adaptive = self._plan.timing is SearchTiming.ADAPTIVE
+        return adaptive and self._acks_timed > 1 and longest - shortest <= self._in_phase_ns
+
+    async def _may_be_made_of_two(self, mask: SecondaryMask, address: SecondaryAddress) -> bool:
+        """Whether a header that nobody is selected by may be the AND of two in phase.
+
+        Then nobody has that number. A meter whose header is wrong in another part has.
+        """
+        if not self._is_in_phase or WILDCARD not in mask.identification_number:
+            return False
+        return not await self._selects(SecondaryMask(address.identification_number))
+
+    async def _look_behind(
+        self, on_found: Callable[[Found], Awaitable[bool]], started: int
+    ) -> None:
+        """Where everybody answers in phase, look for meters that hide behind those found.
+
+        Of two telegrams that overlap in phase a master reads the AND, which may be one of the two:
+        parity and checksum right, and selected by its own address. Each answer counts in the
+        access number, so a meter that is read alone differs from the others in that from then on.
+        """
+        while self._first_acks and self._is_in_phase:
+            mask, found = self._first_acks.pop(0)
+            if await self._is_alone(mask, found):
+                continue
+            self._rt.log("scan.hidden", mask=mask.to_bytes().hex(), behind=str(found.address))
+            hidden = ThoroughSearch(mask, self._plan.direction, hexadecimal=self._plan.hexadecimal)
+            self._searches.append(hidden)
+            hidden.next_mask()
+            hidden.outcome(mask, Outcome.COLLISION)
+            if not await self._walk(hidden, on_found, started):
+                return
+
+    async def _is_alone(self, mask: SecondaryMask, found: Found) -> bool:
+        """Read the meter by its own address, then under `mask`: is it still nobody but him?"""
+        self._report.retries += 1
+        alone = await self._read(found.address.to_mask())
+        first, own = _access_number(found.telegram), _access_number(alone)
+        if own is None or own == first:
+            # It cannot be read alone, or does not count its answers: nothing to be told by.
+            return True
+        again = await self._read(mask)
+        counted = _access_number(again) == (own + 1) % _ACCESS_NUMBERS
+        return counted and address_of(again) == found.address
+
+    async def _read(self, mask: SecondaryMask) -> Telegram | None:
+        answer = await self._link.select(mask, tries=self._tries, first_byte_ns=self._wait_ns)
+        if answer.kind is not AnswerKind.ACK:
+            return None
+        answer = await self._request()
+        decoded, _ = judge_data(answer, ANYBODY)
+        if answer.kind is AnswerKind.BROKEN:
+            await self._link.settle(answer.request_end_ns + self._longest_ns)
+        return decoded
+
+
+def _access_number(telegram: Telegram | None) -> int | None:
+    """How many answers a meter has given, modulo 256, as far as its telegram says so."""
+    return telegram.header.access_number if telegram is not None and telegram.header else None
 
 
 class PrimaryScan:

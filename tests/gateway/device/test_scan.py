@@ -29,7 +29,17 @@ from tests.gateway.device.examples import (
     names,
     obliging,
 )
-from tests.gateway.device.wire import DEFAULTS, FORMAT, Played, Reply, Say, play, script, table
+from tests.gateway.device.wire import (
+    DEFAULTS,
+    DELAY_NS,
+    FORMAT,
+    Played,
+    Reply,
+    Say,
+    play,
+    script,
+    table,
+)
 
 if TYPE_CHECKING:
     from gateway.device.link import Link
@@ -40,6 +50,8 @@ ADAPTIVE = ScanPlan(timing=SearchTiming.ADAPTIVE)
 LITERAL = ScanPlan(timing=SearchTiming.LITERAL)
 ROOT = bytes.fromhex(TELEGRAMS["SELECT all"])
 GARBLED = Say(b"\xa5\xc0")
+#: Another acknowledgement: meters that always answer after the same time may be several in phase.
+LATER_ACK = Say(b"\xe5", 2 * DELAY_NS)
 
 
 def scan(
@@ -82,6 +94,7 @@ class Bus:
     def __init__(self, numbers: list[str]) -> None:
         self.addresses = [replace(ADDRESS_A, identification_number=number) for number in numbers]
         self.selected: list[SecondaryAddress] = []
+        self._said = 0
 
     def __call__(self, telegram: bytes) -> Reply:
         """What the line says to a telegram."""
@@ -97,7 +110,11 @@ class Bus:
     def _say(self, data: bytes) -> Reply:
         if not self.selected:
             return None
-        return Say(data) if len(self.selected) == 1 else GARBLED
+        if len(self.selected) > 1:
+            return GARBLED
+        # No two acknowledgements after the same time: nobody is in phase here.
+        self._said += data == b"\xe5"
+        return Say(data, DELAY_NS * (1 + self._said % 2))
 
 
 def masks(sent: list[str]) -> list[str]:
@@ -125,7 +142,7 @@ def test_one_meter_is_found_with_the_telegrams_of_the_example(
     reset_mode: ResetMode, expected: list[str]
 ) -> None:
     """Reset part without SELECT once; SELECT all, REQ1-FD, then SELECT of the address found."""
-    answers: dict[str, Reply] = {TELEGRAMS[name]: ACK for name in ("SELECT all", "SELECT")}
+    answers: dict[str, Reply] = {TELEGRAMS["SELECT all"]: ACK, TELEGRAMS["SELECT"]: LATER_ACK}
     report, found, played = scan(
         table({**answers, TELEGRAMS["REQ1-FD"]: ANSWER_A}), reset_mode=reset_mode
     )
@@ -298,6 +315,26 @@ def test_one_meter_of_a_type_is_selected_by_its_address() -> None:
         assert sum(number in numbers for number in masks(played.sent)) == trials
 
 
+def test_a_bus_that_answers_in_phase_is_read_once_more() -> None:
+    """Who acknowledges after the same time each time is read alone, and then under his mask."""
+    header = ADDRESS_A.to_bytes()
+    count = iter(range(0x2A, 0x100))
+
+    def other_end(telegram: bytes) -> Reply:
+        if telegram == bytes.fromhex(TELEGRAMS["REQ1-FD"]):
+            data = header + bytes((next(count), 0, 0, 0))
+            return Say(bytes.fromhex(framed(8, 5, 0x72, data.hex() + "0B 06 67 02 00")))
+        return ACK if telegram[:1] == b"\x68" else None
+
+    report, found, played = scan(other_end)
+    assert [meter.address for meter in found] == [ADDRESS_A]
+    assert names(played.sent) == [
+        *["NKE-FF", "SELECT all", "REQ1-FD", "SELECT"],
+        *["SELECT", "REQ1-FD", "SELECT all", "REQ1-FD"],
+    ]
+    assert report.collisions == 0
+
+
 def test_where_parity_is_unknown_every_meter_is_read_twice() -> None:
     """A port that cannot tell parity: a phantom of two like answers must come twice to count."""
     _, found, played = scan(Bus(["11111111", "22222222"]), tells_faults=False)
@@ -348,7 +385,7 @@ def test_noise_makes_an_empty_mask_be_asked_again() -> None:
         line.say(rt.now() - 5 * FORMAT.characters_ns(1), Say(b"\x55"))
         return await SecondaryScan(rt, link, ADAPTIVE, ResetMode.NONE, [ADDRESS_A]).run(on_found)
 
-    replies = script(None, ACK, ANSWER_A, ACK)
+    replies = script(None, ACK, ANSWER_A, LATER_ACK)
     played = play(conversation, replies)
     assert names(played.sent) == ["SELECT all", "SELECT all", "REQ1-FD", "SELECT"]
     assert played.result.found == 1

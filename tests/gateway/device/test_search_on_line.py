@@ -97,6 +97,39 @@ def test_every_meter_of_the_line_is_listed_and_nobody_else(delays: str) -> None:
         assert reports[0].unresolved == []
 
 
+def twin(name: str, number: str) -> dict[str, Any]:
+    """A meter fresh from the box: all of a bus answer in phase with the same counters."""
+    fresh = meter(name, number, random.Random("fresh"), (11.0, 11.0))
+    fresh["records"][0]["value"] = 0
+    fresh |= {"manufacturer": "LUG", "version": 2, "medium": 4}
+    return fresh | {"access_number": 0}
+
+
+@pytest.mark.parametrize("draw", range(12))
+def test_twins_in_phase_do_not_hide_behind_each_other(draw: int) -> None:
+    """The AND of two telegrams that differ in the number may be one of the two, checksum and all.
+
+    All have the same last digit, which the search would tell them apart by.
+    """
+    rng = random.Random(f"twins/{draw}")
+    first, last = f"{rng.randrange(10**6):06d}", rng.randrange(10)
+    tens = rng.sample(range(10), rng.randint(2, 5))
+    entries = [twin(f"m{i}", f"{first}{ten}{last}") for i, ten in enumerate(tens)]
+    found, reports = scanned(Plant(entries, **SEARCH))
+    assert found == there(entries)
+    assert reports[0].unresolved == []
+
+
+def test_a_meter_that_hid_behind_its_twin_is_found_and_told() -> None:
+    """Number 40348728 is the AND of the three, so all of them together sound like it."""
+    entries = [twin(f"m{i}", n) for i, n in enumerate(("40348728", "40348768", "40348778"))]
+    plant = Plant(entries, **SEARCH)
+    found, _ = scanned(plant)
+    assert found == there(entries)
+    behind = [fields["behind"] for _, fields in plant.logged("scan.hidden")]
+    assert behind[0] == "40348728/LUG/2/4"
+
+
 def test_a_letter_in_a_number_is_found_on_the_line() -> None:
     """A collision that 0 to 9 do not account for."""
     rng = random.Random("letters")
