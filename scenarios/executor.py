@@ -182,11 +182,11 @@ class Executor:
             case Configure(refused=refused):
 
                 async def change() -> None:
-                    stage.edit(step)
+                    await stage.edit(step)
 
                 await _refusing(change, refused=refused, what="change that")
             case Add() | Delete() | Deallocate() | Reload():
-                stage.edit(step)
+                await stage.edit(step)
             case Write(file=file, text=text):
                 stage.write(file, text)
             case _:

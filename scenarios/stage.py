@@ -66,7 +66,7 @@ class Stage(Protocol):
         """Let it save what was changed; DeedError where it refuses."""
         ...
 
-    def edit(self, deed: Configure | Add | Delete | Deallocate | Reload) -> None:
+    async def edit(self, deed: Configure | Add | Delete | Deallocate | Reload) -> None:
         """Change something as a page does; DeedError where the gateway refuses."""
         ...
 

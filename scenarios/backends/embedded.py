@@ -17,14 +17,14 @@ from gateway.device.configuration import factory_chip_ini
 from gateway.device.configuration import load as load_configuration
 from gateway.device.configuration import save as save_configuration
 from gateway.device.device import CHIP_INI, Wiring
-from gateway.device.edits import EditError
 from gateway.device.keys import KEYS
+from scenarios.backends import commands
 from scenarios.backends.base import FinalRegisters, Outcome
+from scenarios.backends.commands import carry_out
 from scenarios.checks.expectation import expected_meter
 from scenarios.checks.layout import Clock
 from scenarios.executor import SETTLE_NS, Executor
 from scenarios.language.events import NO_EVIDENCE, EventLog
-from scenarios.language.ir import Add, Configure, Deallocate, Delete, Reload
 from scenarios.language.vocabulary import INITIAL, Capability
 from scenarios.polling import PollError, RegisterReader, RegisterSignals
 from scenarios.stage import DeedError
@@ -35,8 +35,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.runtime.port import Event, Nursery, Runtime, Task
+    from scenarios.backends.commands import Command
     from scenarios.checks.expectation import ExpectedMeter
-    from scenarios.language.ir import Scenario, World
+    from scenarios.language.ir import (
+        Add,
+        Configure,
+        Deallocate,
+        Delete,
+        Reload,
+        Scenario,
+        World,
+    )
     from simulators import line_faults
     from simulators.meter import Meter
     from simulators.network import Network
@@ -60,6 +69,8 @@ _LOGGED: Final = {
     "config.complaint": "gateway.complaints",
     "watchdog.trip": "gateway.trips",
 }
+#: What is seen of a gateway without power.
+_DARK: Final = {"gateway.state": "stopped", "gateway.led.act": "off", "gateway.led.st": "off"}
 #: Jobs that end with the gateway, however far they were.
 _JOBS: Final = ("gateway.scan", "gateway.readout")
 #: Log kinds that repeat what the bus shows already.
@@ -147,81 +158,38 @@ class Stage:
 
     # --- The gateway --------------------------------------------------------------------------
 
+    async def _tell(self, command: Command) -> None:
+        """Give the gateway a command; raises DeedError where it refuses."""
+        await carry_out(self._appliance, command)
+
     async def scan(self) -> None:
         """Search; a bus that fails shows as ``gateway.scan == failed``."""
-        with suppress(OSError):
-            await self._appliance.scan()
+        await self._tell({"do": "scan"})
 
     async def readout(self, meter: str | None) -> None:
         """Read one meter or all; a bus that fails shows in their flags."""
         number = None if meter is None else self._network.meters[meter].identification_number
-        try:
-            await self._appliance.readout(number)
-        except KeyError:
-            raise DeedError(f"the gateway has no meter {number} in its list") from None
-        except OSError:
-            return
+        await self._tell({"do": "readout", "number": number})
 
     async def allocate(self) -> None:
         """Give registers to all that is listed (manual 4.3)."""
-        await self._appliance.allocate()
+        await self._tell({"do": "allocate"})
 
     async def save(self) -> None:
-        """Write the meter list."""
-        try:
-            await self._appliance.save()
-        except (OSError, EditError) as error:
-            raise DeedError(f"the gateway did not save: {error}") from error
+        """Save what was changed, and the meter list."""
+        await self._tell({"do": "save"})
 
     async def reboot(self) -> None:
         """Restart and wait until it serves."""
-        self._appliance.reboot()
-        await self._appliance.ready()
+        await self._tell({"do": "reboot"})
 
     async def serving(self) -> None:
         """Wait until the gateway serves."""
         await self._appliance.ready()
 
-    def edit(self, deed: Configure | Add | Delete | Deallocate | Reload) -> None:
+    async def edit(self, deed: Configure | Add | Delete | Deallocate | Reload) -> None:
         """Change something as a page does."""
-        try:
-            self._edit(deed)
-        except EditError as error:
-            raise DeedError(f"the gateway refused: {error}") from error
-
-    def _edit(self, deed: Configure | Add | Delete | Deallocate | Reload) -> None:
-        appliance = self._appliance
-        match deed:
-            case Configure(config=config, edits=edits):
-                for name, text in config.items():
-                    appliance.set_key(name, text)
-                for edit in edits:
-                    handle = self._handle(edit.meter)
-                    if edit.number is None:
-                        appliance.set_meter(handle, edit.element, edit.text)
-                    else:
-                        appliance.set_value(handle, edit.number, edit.element, edit.text)
-            case Add():
-                appliance.add_meters(
-                    deed.serial, link=deed.link, cycle=deed.cycle, label=deed.label,
-                    register=deed.register, count=deed.count,
-                )  # fmt: skip
-            case Delete(meters=meters):
-                for meter in meters:
-                    appliance.delete(self._handle(meter))
-            case Deallocate():
-                appliance.deallocate_registers()
-            case Reload():
-                appliance.reload()
-
-    def _handle(self, name: str) -> int:
-        """Return what the gateway calls a meter of the population."""
-        meter = self._network.meters[name]
-        wanted = (meter.identification_number, meter.manufacturer)
-        for view in self._appliance.meters():
-            if (view.identification_number, view.entry.manufacturer) == wanted:
-                return view.handle
-        raise DeedError(f"the gateway has no meter {wanted[0]} in its list")
+        await self._tell(commands.edit(deed, self._network.meters))
 
     def write(self, file: str, text: str) -> None:
         """Replace a file."""
@@ -404,8 +372,11 @@ class Recorder:
         self._rt = None
 
     def _add(self, path: str, value: Any, evidence: Mapping[str, Any] = NO_EVIDENCE) -> None:
+        self.log.add(self._now(), path, value, evidence)
+
+    def _now(self) -> int:
         assert self._rt is not None, "a stage begins before anything is seen"
-        self.log.add(self._rt.now(), path, value, evidence)
+        return self._rt.now()
 
     def _set(self, path: str, value: Any, evidence: Mapping[str, Any]) -> None:
         """Note a value if it is another one than before."""
@@ -426,9 +397,7 @@ class Recorder:
             value = fields.get("value", fields.get("serial", True))
             self._add(_LOGGED.get(kind, kind), value, rest)
         if kind == "gateway.state" and fields["value"] == "stopped":
-            for job in _JOBS:
-                if self.log.last(job) == "running":
-                    self._add(job, "failed")
+            self._jobs_ended()
         if kind in ("meter.found", "gateway.scan", "gateway.readout", "gateway.state"):
             self._listed()
 
@@ -442,10 +411,23 @@ class Recorder:
             self._tearing.sent(self._by_id[str(sender)])
         self._add(path, observation.value, dict(observation.evidence))
 
+    def went_dark(self) -> None:
+        """The gateway has lost its power, and says nothing of it."""
+        for path, value in _DARK.items():
+            self._set(path, value, NO_EVIDENCE)
+        self._jobs_ended()
+
+    def _jobs_ended(self) -> None:
+        for job in _JOBS:
+            if self.log.last(job) == "running":
+                self._add(job, "failed")
+
     def _listed(self) -> None:
+        self._numbers("gateway.meters", self._numbers_listed())
+
+    def _numbers_listed(self) -> list[str]:
         assert self.appliance is not None, "a stage begins before anything is seen"
-        listed = self.appliance.meters()
-        self._numbers("gateway.meters", [meter.identification_number for meter in listed])
+        return [meter.identification_number for meter in self.appliance.meters()]
 
     def _numbers(self, path: str, numbers: list[str]) -> None:
         if self.log.last(f"{path}.numbers") != sorted(numbers):

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,6 +28,7 @@ from gateway.io.runtime import AioRuntime
 from scenarios.backends.base import BackendError, Outcome
 from scenarios.backends.embedded import CAPABILITIES, Recorder, Stage, clock_of, files_of
 from scenarios.backends.mains import FilesOnMains
+from scenarios.backends.process import ProcessRecorder, ProcessStage
 from simulators import endpoints
 from simulators.network import Network
 
@@ -75,12 +78,53 @@ class PtyBackend:
         """Run `scenario`; raises BackendError where gateway, simulator or host broke."""
         limit_s = scenario.limit_ns / _NS_PER_S + GRACE_S
         try:
-            return asyncio.run(asyncio.wait_for(play(scenario, seed), limit_s))
+            return asyncio.run(asyncio.wait_for(play_with_process(scenario, seed), limit_s))
         except TimeoutError as error:
             message = f"the run did not end within {limit_s:.0f} s of real time"
             raise BackendError(message) from error
         except Exception as error:
             raise BackendError.of(error) from error
+
+
+async def play_with_process(scenario: Scenario, seed: int) -> Outcome:
+    """Let a scenario run with the gateway in a process of its own."""
+    network = network_of(scenario, seed)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meterbench-")))
+        storage = FilesOnMains(folder / "data")
+        for path, data in files_of(scenario.world).items():
+            storage.replace(path, data)
+        speed = scenario.world.speed
+        endpoint = await endpoints.serve(network, f"pty:{folder / 'bus'}", speed=speed)
+        stack.push_async_callback(endpoint.close)
+        stack.callback(stop_clock, network)
+        recorder = ProcessRecorder()
+        start_ns = time.monotonic_ns()
+        runtime = ScenarioTime(
+            clock_of(scenario), seed=f"{scenario.name}/{seed}", storage=storage, recorder=recorder
+        )
+        wiring = wiring_of(scenario, str(folder / "bus"))
+        arguments = {
+            "data": str(folder / "data"),
+            "seed": f"{scenario.name}/{seed}",
+            "start_ns": start_ns,
+            "unix_time_at_start": clock_of(scenario),
+            "wiring": {name: value for name, value in asdict(wiring).items() if name != "echo"},
+        }
+        stages: list[ProcessStage] = []
+
+        async def main(rt: Runtime) -> Outcome:
+            uncertainty_ns = await measure_clock(rt)
+            stage = ProcessStage(rt, network, wiring, recorder, storage)
+            stages.append(stage)
+            stage.prepare(arguments, runtime.engine.call, folder / "errors")
+            return await stage.play(scenario, uncertainty_ns)
+
+        try:
+            return await runtime.run(main)
+        finally:
+            for stage in stages:
+                await stage.closed()
 
 
 async def play(scenario: Scenario, seed: int, carried: Carried = nullcontext) -> Outcome:

@@ -12,6 +12,7 @@ from scenarios.backends import BACKENDS
 from scenarios.backends.base import BackendError
 from scenarios.backends.pty import UNCERTAINTY_NS_MIN, PtyBackend
 from scenarios.language.builder import wait
+from scenarios.language.compile import compile_text
 from scenarios.run import compile_all, run_scenario, select
 from tests.scenarios import worlds
 
@@ -59,4 +60,66 @@ def test_a_gateway_that_breaks_is_an_error_of_the_bench(monkeypatch: pytest.Monk
     monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
     built = worlds.builder().do(wait("1 s")).check("C1", "gateway.led.st == green")
     with pytest.raises(BackendError, match="FileNotFoundError"):
+        PtyBackend().run(built.build(), seed=1)
+
+
+VERBS = """\
+scenario: by-the-process
+version: 1
+title: What is done to a process of its own
+limits: {time: 40 s}
+world:
+  bus: {baud: 19200}
+  gateway:
+    config: {MBUS_SCANMODE: SECONDARYSCANALLOC, MBUS_TIMEOUT: 200, MBUS_MAXRETRY: 0}
+  meters:
+    - {id: gas, profile: gas, identification_number: 30000003}
+  clients:
+    - {id: c, every: 200 ms}
+do:
+  - scan: {}
+  - wait_until: {gateway.scan: done}
+    within: 20 s
+  - configure: {meters: {gas: {user: Cellar}}}
+  - save: {}
+  - configure: {meters: {gas: {user: "a<b"}}, refused: true}
+  - hang: {for: 3 s}
+  - wait: 1 s
+  - read: {client: c}
+  - wait: 300 ms
+  - readout: {meter: gas}
+  - wait_until: {gateway.readout: done}
+    within: 10 s
+  - reboot: {}
+  - power: {device: gateway, to: off}
+  - wait: 200 ms
+  - power: {device: gateway, to: on}
+  - fault: {meter: gas, on: {silent: true}}
+  - readout: {}
+  - wait_until: {meter(gas).flags: 3}
+    within: 10 s
+  - read: {client: c, from: 2}
+expect:
+  - {id: E1, that: "eventually(gateway.restart.reason == REBOOT)"}
+  - {id: E2, that: "eventually(gateway.led.st == off)"}
+check:
+  - {id: C1, that: "count(c.errors) == 1", why: a process that is stopped answers nobody}
+  - {id: C2, that: "c.word(0) == 1"}
+  - {id: C3, that: "gateway.meters.count == 1", why: the list outlives the power}
+"""
+
+
+def test_a_gateway_process_is_told_stopped_restarted_and_killed() -> None:
+    """Hang is SIGSTOP, power off is SIGKILL; commands and refusals come through the pipe."""
+    result = run_scenario(compile_text(VERBS).require(), PtyBackend())
+    assert result.verdict is Verdict.PASS, [case for case in result.judged.cases if case.reason]
+
+
+def test_a_gateway_that_does_not_start_is_an_error_of_the_bench(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the process complained of last is in the reason."""
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    built = worlds.builder().do(wait("1 s")).check("C1", "gateway.led.st == green")
+    with pytest.raises(BackendError, match="the gateway process ended with 1"):
         PtyBackend().run(built.build(), seed=1)
