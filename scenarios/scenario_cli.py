@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from enum import Enum, unique
 from pathlib import Path  # noqa: TC003 - typer reads the annotations while it runs
 from typing import TYPE_CHECKING, Annotated, Final
@@ -20,9 +21,9 @@ from rich.text import Text
 from hil import bench as bench_file
 from reports import html, junit
 from reports.verdict import Verdict, exit_code, join
+from scenarios import comparing, shrinking
 from scenarios import proof as proving
 from scenarios import run as running
-from scenarios import shrinking
 from scenarios.backends import BACKENDS
 from scenarios.backends.hil import HilBackend
 from scenarios.commit import commit
@@ -119,6 +120,10 @@ def run(
             "--pics", metavar="FILE", help="What the device claims; by default the reference's."
         ),
     ] = None,
+    compare: Annotated[
+        BackendName | None,
+        typer.Option(help="Run there too, and print where verdicts or orders of events differ."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     report: Annotated[
         Path | None,
@@ -136,13 +141,24 @@ def run(
         )
     claims = _claims(statement)
     results = _run_all(compiled, chosen, seed, claims, quiet=as_json)
+    found: list[comparing.Difference] | None = None
+    if compare is not None:
+        others = _run_all(compiled, BACKENDS[compare.value], seed, claims, quiet=as_json)
+        pairs = zip(results, others, strict=True)
+        found = [one for pair in pairs for one in comparing.differences(*pair)]
+        results += others
     if as_json:
-        typer.echo(json.dumps(running.to_document(results), indent=2, ensure_ascii=False))
+        document = running.to_document(results)
+        if found is not None:
+            document["differences"] = [asdict(one) for one in found]
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         _print_summary(results)
+        _print_differences(found)
     if report is not None:
         _write_report(report, results, chosen)
-    raise typer.Exit(exit_code(running.verdict_of(results)))
+    code = exit_code(running.verdict_of(results))
+    raise typer.Exit(code or (exit_code(Verdict.INCONCLUSIVE) if found else 0))
 
 
 @app.command()
@@ -379,6 +395,15 @@ def _print_case(console: Console, result: Result, case: Case) -> None:
         console.print(f"      {line}", markup=False)
     if len(lines) > REASON_LINES_MAX:
         console.print(f"      and {len(lines) - REASON_LINES_MAX} lines more", style="dim")
+
+
+def _print_differences(found: list[comparing.Difference] | None) -> None:
+    if found is None:
+        return
+    if not found:
+        typer.echo("both backends: the same verdicts, the same order of events")
+    for one in found:
+        typer.echo(f"differs: {one.about}: {one.left}, but {one.right}")
 
 
 def _print_summary(results: Sequence[Result]) -> None:

@@ -356,7 +356,6 @@ class Recorder:
         self._rt, self._tearing, self._by_id = rt, tearing, network.meters
         for path, value in INITIAL.items():
             self._add(path, value)
-        self._add("bus.current", network.supply.mark_ma)
         meters = list(network.meters.values())
         for meter in meters:
             self._meters.setdefault((meter.identification_number, meter.manufacturer), []).append(
@@ -365,6 +364,8 @@ class Recorder:
             self._add(f"meter({meter.id}).powered", meter.powered)
             self._add(f"meter({meter.id}).answering", meter.answering)
         self._numbers("bus.meters", [meter.identification_number for meter in meters])
+        if network.supply.mark_ma:
+            self._add("bus.current", network.supply.mark_ma)
         network.subscribe(self.observed)
 
     def end(self) -> None:
