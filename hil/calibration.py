@@ -2,9 +2,10 @@
 
 A meter's answer time is drawn evenly between two limits, in bit times from the last stop bit of the
 request (MBDOC48 p.25). The limits are estimated from the shortest and the longest answer that was
-seen, widened by what n samples of an even distribution miss at its ends on average. What the host
-adds is not known and not subtracted, unless the converter's echo shows it; how much it may be is
-stated as the uncertainty.
+seen, widened by what n samples of an even distribution miss at its ends on average. What the way
+to the bus adds is not known and not subtracted, unless the converter's echo shows it: `late_bits`
+says how much of the fitted figures it may be. A serial port adds little, a converter that sends
+packets a lot; through one of those the figures are upper limits.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Calibration:
     recorded: str
     facts: dict[str, str]
     uncertainty_bits: float
+    #: What this kind of transport may add to an answer; the figures may be late by so much.
+    late_bits: float
     #: What the converter's echo showed of the transport, and was subtracted.
     echo_bits: float
     meters: tuple[MeterTiming, ...]
@@ -80,6 +83,7 @@ class Calibration:
                 "recorded": self.recorded,
                 "method": "shortest and longest answer, widened for the number of samples",
                 "uncertainty_bits": self.uncertainty_bits,
+                "late_bits": self.late_bits,
                 "echo_subtracted_bits": self.echo_bits,
                 "facts": self.facts,
             },
@@ -118,7 +122,8 @@ class Calibration:
         out = io.StringIO()
         out.write(
             f"# Answer times fitted from recording {self.recording_sha256[:16]} of {self.bus},\n"
-            f"# {self.recorded}, {self.baudrate} Bd, within {self.uncertainty_bits:g} bit times.\n"
+            f"# {self.recorded}, {self.baudrate} Bd, within {self.uncertainty_bits:g} bit times,\n"
+            f"# late by up to {self.late_bits:g}.\n"
         )
         yaml.dump(document, out)
         return out.getvalue(), sorted(left)
@@ -166,6 +171,7 @@ def calibrate(recording: Recording) -> Calibration:
         recorded=f"{recorded:%Y-%m-%dT%H:%M:%SZ}",
         facts=dict(recording.facts),
         uncertainty_bits=round(recording.clock_ns / bit_ns + 1, 1),
+        late_bits=0.0 if echo_ns is not None else round(recording.tolerance_ns / bit_ns, 1),
         echo_bits=round((echo_ns or 0) / bit_ns, 1),
         meters=tuple(fitted),
         too_few=tuple(sorted(too_few)),

@@ -18,8 +18,19 @@ import typer
 from serial.tools import list_ports
 
 from hil import bench as bench_files
-from hil import buses, drivers, families, health, leases, serial_ports
+from hil import (
+    buses,
+    calibration,
+    drivers,
+    families,
+    health,
+    leases,
+    serial_ports,
+    sessions,
+)
 from hil import probe as probing
+from hil import recording as recordings
+from hil import replay as replaying
 from hil.gateways import offers_of
 from hil.host import Host
 from hil.protocols import UnavailableError
@@ -30,6 +41,7 @@ if TYPE_CHECKING:
 
     from hil.bench import Bench
     from hil.buses import Converter
+    from hil.recording import Recording
 
 EXIT_USAGE: Final = 2
 EXIT_UNFIT: Final = 3
@@ -86,7 +98,7 @@ def list_(bench: _Bench = None, as_json: _Json = False) -> None:
         }
         for name, place in loaded.places.items()
     }
-    rows = [*_bus_rows(loaded), *_gateway_rows(loaded), *_other_rows(loaded)]
+    rows = [*_bus_rows(loaded, held), *_gateway_rows(loaded, held), *_other_rows(loaded)]
     ports = sorted(port.device for port in list_ports.comports())
     if as_json:
         document = {"bench": loaded.name, "places": places, "resources": rows, "ports": ports}
@@ -99,7 +111,8 @@ def list_(bench: _Bench = None, as_json: _Json = False) -> None:
         for who in told["held"]:
             typer.echo(f"  held by {who}")
     for row in rows:
-        state = {True: "there", False: f"not there: {row['reason']}", None: "not asked"}
+        not_asked = f"not asked{f': {reason}' if (reason := row['reason']) else ''}"
+        state = {True: "there", False: f"not there: {row['reason']}", None: not_asked}
         typer.echo(f"{row['resource']}: {row['where']}; {state[row['there']]}")
         if row["offers"]:
             typer.echo(f"  offers {', '.join(row['offers'])}")
@@ -118,9 +131,13 @@ def _row(
     }
 
 
-def _bus_rows(bench: Bench) -> Iterator[dict[str, Any]]:
+def _bus_rows(bench: Bench, held: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the buses; one that somebody uses is left alone, a look could disturb it."""
     for name, bus in bench.buses.items():
         there, reason = True, ""
+        if any(one in held for one in leases.resources_for(bench, name, None)):
+            yield _row(f"bus {name}", bus.where, None, "in use")
+            continue
         try:
             if isinstance(bus, SerialConverter | SimulatorBus):
                 buses.look(name, serial_ports.locate(bus))
@@ -131,13 +148,17 @@ def _bus_rows(bench: Bench) -> Iterator[dict[str, Any]]:
         yield _row(f"bus {name}", bus.where, there, reason)
 
 
-def _gateway_rows(bench: Bench) -> Iterator[dict[str, Any]]:
+def _gateway_rows(bench: Bench, held: dict[str, str]) -> Iterator[dict[str, Any]]:
     for name, gateway in bench.gateways.items():
         offers = sorted(offer.name.lower() for offer in offers_of(gateway))
-        there, reason = True, ""
+        there: bool | None = True
+        reason = ""
         if isinstance(gateway, NetworkGateway):
             try:
-                buses.look(name, f"socket://{gateway.where}")
+                if f"gateway {gateway.where}" in held:
+                    there, reason = None, "in use"
+                else:
+                    buses.look(name, f"socket://{gateway.where}")
             except UnavailableError as error:
                 there, reason = False, str(error).partition("does not answer: ")[2]
         yield _row(f"gateway {name}", gateway.where, there, reason, offers)
@@ -183,15 +204,11 @@ def check(
 
 @contextmanager
 def _opened(bench: Bench, name: str) -> Iterator[Converter]:
-    """Open a bus of the bench; ends the command where it is not there."""
+    """Open a bus of the bench; raises `UnavailableError` where it is not there."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meterbench-")))
         host = stack.enter_context(Host())
-        try:
-            bus = stack.enter_context(closing(buses.open_bus(host, bench, name, folder)))
-        except UnavailableError as error:
-            _complain(str(error), EXIT_UNFIT)
-        yield bus
+        yield stack.enter_context(closing(buses.open_bus(host, bench, name, folder)))
 
 
 @contextmanager
@@ -224,12 +241,15 @@ def probe(
         _complain(f"place {chosen!r} names no bus")
     family_name = getattr(loaded.buses[bus_name], "family", None)
     family = families.load(family_name) if family_name is not None else None
-    with _held(loaded, chosen, "hil probe"), _opened(loaded, bus_name) as bus:
-        try:
-            with closing(drivers.open_url(bus.url, bus.line_format)) as wire:
-                found = probing.Probe(wire, bus.line_format, meter).run(family)
-        except (UnavailableError, OSError) as error:
-            _complain(str(error), EXIT_UNFIT)
+    try:
+        with (
+            _held(loaded, chosen, "hil probe"),
+            _opened(loaded, bus_name) as bus,
+            closing(drivers.open_url(bus.url, bus.line_format)) as wire,
+        ):
+            found = probing.Probe(wire, bus.line_format, meter).run(family)
+    except (UnavailableError, OSError) as error:
+        _complain(str(error), EXIT_UNFIT)
     if as_json:
         typer.echo(json.dumps({"bus": bus_name, "findings": [asdict(one) for one in found]}))
         return
@@ -243,9 +263,15 @@ def health_(place: _Place = None, bench: _Bench = None, as_json: _Json = False) 
     loaded = _load(bench)
     chosen = _place(loaded, place)
     bus_name = loaded.places[chosen].bus
+    found: list[health.Finding] = []
     with _held(loaded, chosen, "hil health"), ExitStack() as stack:
-        bus = stack.enter_context(_opened(loaded, bus_name)) if bus_name is not None else None
-        found = health.examine(loaded, chosen, bus)
+        bus = None
+        if bus_name is not None:
+            try:
+                bus = stack.enter_context(_opened(loaded, bus_name))
+            except UnavailableError as error:
+                found.append(health.Finding(f"bus {bus_name}", False, str(error)))
+        found += health.examine(loaded, chosen, bus)
     if as_json:
         typer.echo(json.dumps({"place": chosen, "findings": [asdict(one) for one in found]}))
     else:
@@ -303,3 +329,97 @@ def release(
         typer.echo(f"released {record.resource} of {record.user}@{record.host}")
     if not released:
         _complain(f"place {chosen!r} is not held{' by this token' if mine else ''}", EXIT_UNFIT)
+
+
+# --- Recordings -----------------------------------------------------------------------------------
+
+
+@app.command()
+def record(
+    out: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where the files go; made if missing.")
+    ],
+    place: Annotated[
+        str | None, typer.Option(metavar="NAME", help="By default the first place.")
+    ] = None,
+    bench: _Bench = None,
+    passes: Annotated[int, typer.Option(min=1, max=10_000, help="Read-outs of all meters.")] = 10,
+) -> None:
+    """Let the reference gateway find and read the meters of a place, and keep what passes.
+
+    Writes bus.jsonl, bus.pcapng, modbus.pcapng, registers.json and record.json, which binds the
+    others by their sha256.
+    """
+    loaded = _load(bench)
+    chosen = _place(loaded, place)
+    try:
+        with _held(loaded, chosen, "hil record"), Host() as host:
+            files = sessions.record(loaded, chosen, host, passes)
+    except (UnavailableError, OSError) as error:
+        _complain(str(error), EXIT_UNFIT)
+    for name in sessions.write(out, files, loaded.report_facts()):
+        typer.echo(f"{out / name}")
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(metavar="BUS.JSONL", help="What was recorded.")],
+    compare: Annotated[
+        Path | None, typer.Option(metavar="REGISTERS.JSON", help="Registers to be the same.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Run the gateway in virtual time on a recorded bus; exit code 1 for other registers."""
+    loaded = _recording(recording)
+    result = replaying.replay(loaded)
+    differences = sessions.differences(result.registers, compare) if compare is not None else []
+    if as_json:
+        document = {
+            "meters": result.numbers,
+            "registers": {str(address): word for address, word in result.registers.items()},
+            "unmatched": [one.hex() for one in result.unmatched],
+            "trace_sha256": result.trace_sha256,
+            "differences": differences,
+        }
+        typer.echo(json.dumps(document, indent=1))
+    else:
+        seconds = result.virtual_ns / 1e9
+        typer.echo(f"{len(result.numbers)} meters: {', '.join(result.numbers)}")
+        typer.echo(f"{len(result.registers)} registers in {seconds:.1f} s of bus time")
+        typer.echo(f"{len(result.unmatched)} requests that were never made before")
+        for one in differences:
+            typer.echo(one)
+        if compare is not None and not differences:
+            typer.echo("the registers are the same, but for times of the gateway's own clock")
+    raise typer.Exit(1 if differences else 0)
+
+
+@app.command()
+def calibrate(
+    recording: Annotated[Path, typer.Argument(metavar="BUS.JSONL", help="What was recorded.")],
+    population: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Print this population with the fitted answer times."),
+    ] = None,
+) -> None:
+    """Fit the answer times of the meters of a recording; prints YAML with its provenance."""
+    try:
+        found = calibration.calibrate(_recording(recording))
+        if population is None:
+            typer.echo(found.to_yaml(), nl=False)
+            return
+        text, left = found.applied_to(population.read_text(encoding="utf-8"))
+    except calibration.CalibrationError as error:
+        _complain(str(error), EXIT_UNFIT)
+    except OSError as error:
+        _complain(str(error))
+    typer.echo(text, nl=False)
+    if left:
+        typer.echo(f"not in {population}: {', '.join(left)}", err=True)
+
+
+def _recording(path: Path) -> Recording:
+    try:
+        return recordings.load(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError, recordings.RecordingError) as error:
+        _complain(str(error))

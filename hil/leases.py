@@ -27,7 +27,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.io.storage import FileStorage
 from hil.protocols import UnavailableError
 from hil.resources import NetworkGateway, VirtualBus
 
@@ -98,7 +97,6 @@ class Leases:
         given = os.environ.get(FOLDER_VARIABLE)
         default = Path(tempfile.gettempdir()) / "meterbench-leases"
         self.folder = folder or (Path(given) if given else default)
-        self._files = FileStorage(self.folder)
 
     def acquire(
         self,
@@ -129,7 +127,7 @@ class Leases:
     def all(self) -> list[Record]:
         """Return every lease that holds now."""
         with self._guard():
-            records = [self._read(path) for path in self._files.list("")]
+            records = [self._read(path.name) for path in sorted(self.folder.glob("*.lease"))]
         now = time.time()
         return [one for one in records if one is not None and one.holds(now)]
 
@@ -198,15 +196,19 @@ class Leases:
                 since=now,
                 until=now + lasting_s if lasting_s is not None else None,
             )
-            self._files.replace(_file(resource), json.dumps(asdict(record)).encode())
+            self._write(_file(resource), json.dumps(asdict(record)))
             self._note("acquired", record)
         return Lease(self, tuple(resources), mine, joined=joined, since=now)
 
-    def _read(self, path: str) -> Record | None:
-        if not path.endswith(".lease"):
-            return None
+    def _write(self, name: str, text: str) -> None:
+        """Replace a record as a whole; the guard keeps every other writer away."""
+        temporary = self.folder / f"{name}.new"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.folder / name)
+
+    def _read(self, name: str) -> Record | None:
         try:
-            return Record(**json.loads(self._files.read(path)))
+            return Record(**json.loads((self.folder / name).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
@@ -214,7 +216,8 @@ class Leases:
         """Keep who used what for how long (a log that only grows; one line an event)."""
         line = {"what": what, "at": time.time(), **asdict(record)}
         del line["token"]
-        self._files.append("log.jsonl", (json.dumps(line) + "\n").encode())
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
 
 
 class Lease:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: Questions to a meter from which the round trip is told.
 ROUNDS: Final = 7
 
+#: Questions without any answer after which the meter is taken not to be there.
+SILENT_MAX: Final = 2
+
 #: Naps from which the precision of this host's clock is told, and their length.
 NAPS: Final = 20
 NAP_S: Final = 0.001
@@ -131,6 +134,8 @@ class Probe:
             if _complete(data):
                 sent_end = sent_at + self.line_format.characters_ns(len(frame))
                 found.append(_Round(sent_end, answer, len(data)))
+            elif number + 1 >= SILENT_MAX and not found:
+                break
         return found
 
     def _pace(self, rounds: list[_Round]) -> Finding:

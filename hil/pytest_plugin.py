@@ -132,10 +132,16 @@ def pytest_runtest_makereport(
         if lost:
             report.outcome = "failed"
             report.longrepr = f"{_INCONCLUSIVE}: {lost}"
-            report.user_properties.append(("verdict", _INCONCLUSIVE))
+            _note(item, report, _INCONCLUSIVE)
     if report.skipped and isinstance(report.longrepr, tuple) and _NOT_RUN in report.longrepr[2]:
-        report.user_properties.append(("verdict", _NOT_RUN))
+        _note(item, report, _NOT_RUN)
     return report
+
+
+def _note(item: pytest.Item, report: pytest.TestReport, verdict: str) -> None:
+    """Write a verdict into this report, and into those of the test that are still to come."""
+    report.user_properties.append(("verdict", verdict))
+    item.user_properties.append(("verdict", verdict))
 
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:

@@ -163,6 +163,7 @@ class ModbusTap:
         self._target = target
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._connections = 0
         self.segments: list[Segment] = []
         #: Segments that found no place any more.
@@ -186,8 +187,8 @@ class ModbusTap:
         """Let nobody in any more, and end what is open."""
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
-            task.cancel()
+        for writer in self._writers:
+            writer.transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -196,10 +197,12 @@ class ModbusTap:
         task = asyncio.current_task()
         assert task is not None, "streams are served by tasks"
         self._tasks.add(task)
+        self._writers.add(writer)
         writers = [writer]
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
             writers.append(far_writer)
+            self._writers.add(far_writer)
             await asyncio.gather(
                 self._pass(reader, far_writer, number, to_server=True),
                 self._pass(far_reader, writer, number, to_server=False),
@@ -213,6 +216,7 @@ class ModbusTap:
                 one.close()
                 with suppress(OSError):
                     await one.wait_closed()
+            self._writers.difference_update(writers)
             self._tasks.discard(task)
 
     async def _pass(

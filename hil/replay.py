@@ -2,14 +2,15 @@
 
 A request that is in the recording is answered as it was answered then, with the same characters,
 the same times behind the request, the same faults; asked again, it gets its next answer, and the
-last one for ever after. A request that was never made then meets silence and is counted: a replay
-knows nothing of what was not asked. The same recording gives the same trace, byte for byte.
+last one for ever after. Requests to the selected meter count apart for each selection. A request
+that was never made then meets silence and is counted: a replay knows nothing of what was not asked.
+The same recording gives the same trace, byte for byte.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.device.appliance import Appliance
@@ -17,6 +18,8 @@ from gateway.device.device import Wiring
 from gateway.runtime.port import Fault, LineError, LineFormat, Received
 from hil.reference import prepare
 from hil.runtimes import simulated_runtime
+from simulators import frames
+from simulators.frames import CiField
 from simulators.memory_storage import MemoryStorage
 from simulators.modbus.client import Client, Exchange
 from simulators.modbus.survey import Survey
@@ -56,13 +59,35 @@ class ReplayBus:
         #: Whether the way to the bus could tell parity when this was recorded.
         self.tells_faults = any(chunk.faults is not None for chunk in recording.chunks)
         self.unmatched: list[bytes] = []
-        self._answers: dict[bytes, deque[list[_Character]]] = {}
+        self._answers: dict[tuple[bytes, bytes], deque[list[_Character]]] = {}
+        self._selected = b""
         for exchange in recording.exchanges():
             begin = exchange.request.at_ns
-            characters = [
-                one for chunk in exchange.answers for one in self._characters(chunk, begin)
-            ]
-            self._answers.setdefault(exchange.request.data, deque()).append(characters)
+            key = self._key(exchange.request.data)
+            characters: list[_Character] = []
+            for chunk in exchange.answers:
+                characters += self._characters(chunk, begin)
+                # A chunk that came late is dated back into the one before; order is what is sure.
+                for index in range(len(characters) - len(chunk.data), len(characters)):
+                    before = characters[index - 1].at_ns if index else 0
+                    if characters[index].at_ns < before:
+                        characters[index] = replace(characters[index], at_ns=before)
+            self._answers.setdefault(key, deque()).append(characters)
+        self._selected = b""
+
+    def _key(self, request: bytes) -> tuple[bytes, bytes]:
+        """Return what an answer depends on: the request, and who is selected while it is made.
+
+        Address 253 means whichever meter the last selection chose (MBDOC48 p.63-64), so equal
+        requests to it may mean different meters.
+        """
+        parsed = frames.parse(request)
+        if parsed is None or parsed.a_field != frames.NETWORK_LAYER:
+            return b"", request
+        if parsed.ci_field in (CiField.SELECT, CiField.SELECT_MODE_2):
+            self._selected = request
+            return b"", request
+        return self._selected, request
 
     def _characters(self, chunk: Chunk, begin: int) -> list[_Character]:
         """Return the characters of a chunk with their times behind the request's beginning.
@@ -86,7 +111,7 @@ class ReplayBus:
 
     def ask(self, request: bytes, line_format: LineFormat) -> list[_Character]:
         """Return what came behind a request, counted from its beginning."""
-        answers = self._answers.get(request)
+        answers = self._answers.get(self._key(request))
         if answers is None or line_format != self.line_format:
             self.unmatched.append(request)
             return []

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 import hil
+from hil import bench as bench_files
+from hil import leases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Installed, the plugin loads by its entry point; from the tree it has to be named.
 INSTALLED = any(entry.value == "hil.pytest_plugin" for entry in entry_points(group="pytest11"))
@@ -82,16 +91,17 @@ gateways:
 
 
 def test_absent_hardware_is_a_skip_with_its_reason(tmp_path: Path) -> None:
-    """A converter that is not plugged in skips, and is an error under --require-all."""
+    """A converter that is not plugged in is NOT_RUN, and an error where that is not allowed."""
     (tmp_path / "bench.yaml").write_text(GONE, encoding="utf-8")
     code, output = run(tmp_path, CONVERTER, "--bench", "bench.yaml")
     assert code == 0, output
     assert "bench: lab (nothing is plugged in)" in output
     assert "1 skipped" in output
-    assert "bus 'usb': there is no device /dev/serial/by-id/not-there" in output
-    code, output = run(tmp_path, CONVERTER, "--bench", "bench.yaml", "--require-all")
+    assert "NOT_RUN: bus 'usb': there is no device /dev/serial/by-id/not-there" in output
+    code, output = run(tmp_path, CONVERTER, "--bench", "bench.yaml", "--require-hil")
     assert code == 1
     assert "1 error" in output
+    assert "required by --require-hil" in output
 
 
 def test_absent_gateway(tmp_path: Path) -> None:
@@ -144,3 +154,88 @@ def test_port_in_use(tmp_path: Path) -> None:
     """A reference gateway whose port is taken does not start, and says which port."""
     code, output = run(tmp_path, BUSY)
     assert code == 0, output
+
+
+LEASED = """\
+import time
+from pathlib import Path
+
+import pytest
+
+from hil import leases
+
+FOLDER = Path(__file__).parent
+
+def test_kicked_out(converter, bench) -> None:
+    leases.Leases().release(leases.resources_of(bench, "desk"), None)
+
+def test_goes_on(converter) -> None:
+    pass
+"""
+
+DESK = """\
+bench: desk
+buses: {{lan: {{kind: socket, host: 127.0.0.1, port: {port}, relay: cut}}}}
+switches: {{cut: {{kind: command, on: [touch, "{folder}/safe"], off: ["true"], safe: "on"}}}}
+places: {{desk: {{bus: lan}}}}
+"""
+
+TURNS = """\
+import time
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+
+@pytest.mark.parametrize("number", range(4))
+def test_alone(converter, number) -> None:
+    mark = FOLDER / "occupied"
+    mark.touch(exist_ok=False)
+    deadline = time.monotonic() + 0.1
+    while time.monotonic() < deadline:
+        assert mark.exists()
+    mark.unlink()
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Write a bench file for a converter that accepts connections; leases of its own."""
+    monkeypatch.setenv(leases.FOLDER_VARIABLE, str(tmp_path / "leases"))
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as server:
+        text = DESK.format(port=server.getsockname()[1], folder=tmp_path)
+        (tmp_path / "bench.yaml").write_text(text, encoding="utf-8")
+        yield tmp_path
+
+
+def test_lost_lease_is_inconclusive(desk: Path) -> None:
+    """What a test saw without its lease proves nothing; the bench is safe, and the next test runs.
+
+    The record says so too, for those who read it instead of the terminal.
+    """
+    code, output = run(desk, LEASED, "--bench", "bench.yaml", "--junitxml=junit.xml", "-v")
+    assert code == 1
+    assert "test_kicked_out INCONCLUSIVE" in output
+    assert "INCONCLUSIVE: the lease was taken away" in output
+    assert "test_goes_on PASSED" in output
+    report = (desk / "junit.xml").read_text("utf-8")
+    assert '<property name="verdict" value="INCONCLUSIVE"' in report
+    assert '<property name="lease" value="' in report
+
+
+def test_workers_take_turns(desk: Path) -> None:
+    """Four tests on three workers of xdist never have the one converter at the same time."""
+    code, output = run(desk, TURNS, "--bench", "bench.yaml", "-p", "xdist", "-n", "3")
+    assert code == 0, output
+    assert "4 passed" in output
+
+
+def test_held_bench_is_not_run(desk: Path) -> None:
+    """A bench that somebody keeps is NOT_RUN with who it is, once the waiting is over."""
+    bench = bench_files.load(desk / "bench.yaml")
+    with leases.Leases().acquire(leases.resources_of(bench, "desk"), "soak test"):
+        code, output = run(desk, CONVERTER, "--bench", "bench.yaml", "--hil-wait", "0.2")
+    assert code == 0
+    assert "NOT_RUN: bus socket://127.0.0.1" in output
+    assert "soak test" in output

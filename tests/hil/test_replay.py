@@ -141,6 +141,23 @@ def test_calibrated_population_answers_as_the_recorded_one() -> None:
         assert after.median_bits == pytest.approx(before.median_bits, abs=20)
 
 
+@given(
+    st.lists(st.tuples(st.binary(min_size=1, max_size=9), st.integers(0, 40_000_000)), max_size=9)
+)
+def test_characters_keep_their_order(pieces: list[tuple[bytes, int]]) -> None:
+    """However late the chunks of an answer were seen, its characters come in their order."""
+    recording = Recording("b", LineFormat(), 0)
+    request = b"\x10\x5b\x05\x60\x16"
+    recording.add(Chunk(0, sent=True, data=request))
+    at = 0
+    for data, pause in pieces:
+        at += pause
+        recording.add(Chunk(at, sent=False, data=data))
+    heard = replay.ReplayBus(recording).ask(request, LineFormat())
+    assert bytes(one.value for one in heard) == b"".join(data for data, _ in pieces)
+    assert [one.at_ns for one in heard] == sorted(one.at_ns for one in heard)
+
+
 def test_too_little_to_calibrate() -> None:
     """One answer of each meter tells nothing about how its answers are spread."""
     recording, _ = recorded(THREE, passes=1)
