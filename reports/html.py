@@ -43,13 +43,13 @@ _BACKENDS: Final = {
 }
 
 
-def render(record: RunRecord) -> str:
-    """Return the page for `record`."""
+def render(record: RunRecord, *, template: str = _TEMPLATE) -> str:
+    """Return the page for `record`; `template` is that of the page, or of another rendering."""
     by_id = {case.id: case for case in record.cases}
     environment = _environment()
-    template = environment.get_template(_TEMPLATE)
-    return template.render(
+    return environment.get_template(template).render(
         record=record,
+        title_for_css=record.run.title.replace("\\", "").replace('"', "'"),
         summary=_summary(record),
         counts=[(v, n) for v, n in reversed(record.counts().items())],
         facts=_facts(record),
@@ -114,16 +114,18 @@ _PHRASES: Final = (
 
 
 def _facts(record: RunRecord) -> list[tuple[str, str, bool]]:
-    """Return name, value and "takes the whole width" of the facts that are known."""
+    """Return name, value and "takes the whole width" of the facts that are known.
+
+    When and how long a run was made stands in the record and on no page: the same findings give
+    the same bytes, whenever they are made again.
+    """
     run = record.run
     version = run.tool_version + (f" ({run.commit})" if run.commit else "")
     facts = [
         ("Seed", run.seed),
         ("Backend", _BACKENDS.get(run.backend, run.backend)),
         ("meterbench", version),
-        ("Started", run.started.replace("T", " ").replace("Z", " UTC") if run.started else None),
         ("Time on the bus", _duration(run.virtual_duration_ns)),
-        ("Time taken", _duration(run.real_duration_ns)),
         *((_sentence(name), value) for name, value in run.facts.items()),
     ]
     rows = [(name, value, False) for name, value in facts if value]
@@ -136,7 +138,9 @@ def _duration(ns: int | None) -> str | None:
 
 def _contents(record: RunRecord) -> list[tuple[str, str]]:
     parts = (
+        ("statement", "Statement", bool(record.statement)),
         ("findings", "Findings", bool(_above_pass(record.cases))),
+        ("deviations", "Deviations", bool(record.deviations)),
         ("requirements", "Requirements", bool(record.requirements)),
         ("registers", "Register map", bool(record.gateway or record.meters)),
         ("timeline", "Timeline", bool(record.timeline)),

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Version of the document's shape; it grows when a reader of the older shape would be misled.
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 
 #: Where the schema calls itself from; an identifier, nothing is fetched there.
-SCHEMA_ID: Final = "urn:meterbench:schema:result:1.0"
+SCHEMA_ID: Final = "urn:meterbench:schema:result:1.1"
 
 #: ``MOD-05``, ``REG-M``, ``REG-M.3``, ``REG-00``: the project's requirement vocabulary.
 REQUIREMENT_ID_PATTERN: Final = r"^[A-Z][A-Z0-9]*-[A-Z0-9]+(\.[1-9][0-9]*)?$"
@@ -252,10 +252,24 @@ class NotVerified(_Model):
     reason: Text
 
 
+class Deviation(_Model):
+    """A finding that somebody has accepted for a while, and who, why and how long.
+
+    `state` is "waived" while it holds, "expired" when its day has passed, "unused" when nothing in
+    the run needed it. The finding itself stays what it is.
+    """
+
+    id: Text = Field(description="A case, or a requirement with all its cases.")
+    reason: Text
+    owner: Text
+    expires: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Last day on which it holds.")
+    state: Literal["waived", "expired", "unused"]
+
+
 class RunRecord(_Model):
     """Everything that one run found; serialised as ``result.json``."""
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["1.0", "1.1"] = SCHEMA_VERSION
     run: Run
     verdict: Verdict
     cases: tuple[Case, ...]
@@ -265,6 +279,10 @@ class RunRecord(_Model):
     meters: tuple[RegisterTable, ...] = ()
     timeline: Timeline | None = None
     traces: tuple[Trace, ...] = ()
+    statement: dict[str, str] = Field(
+        default_factory=dict, description="What the target claims (PICS), in the reader's words."
+    )
+    deviations: tuple[Deviation, ...] = ()
 
     @classmethod
     def assemble(
@@ -278,6 +296,8 @@ class RunRecord(_Model):
         meters: Iterable[RegisterTable] = (),
         timeline: Timeline | None = None,
         traces: Iterable[Trace] = (),
+        statement: Mapping[str, str] | None = None,
+        deviations: Iterable[Deviation] = (),
     ) -> RunRecord:
         """Build the record of a run from its cases; verdicts are joined here and nowhere else.
 
@@ -298,7 +318,14 @@ class RunRecord(_Model):
             meters=tuple(meters),
             timeline=timeline,
             traces=tuple(traces),
+            statement=dict(statement or {}),
+            deviations=tuple(deviations),
         )
+
+    def waived(self, case: Case) -> bool:
+        """Whether somebody has accepted what this case found, and still does."""
+        ids = {one.id for one in self.deviations if one.state == "waived"}
+        return case.id in ids or not ids.isdisjoint(case.requirements)
 
     @property
     def exit_code(self) -> int:

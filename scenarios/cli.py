@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 - typer reads the annotations while it runs
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from gateway import cli as gateway_cli
 from hil import cli as hil_cli
 from reports import cli as reports_cli
 from scenarios import check_cli, map_cli, scenario_cli
+from scenarios.compliance.evidence import rejudge
 from scenarios.comply_cli import comply
 from scenarios.demo.cli import demo
 from scenarios.profile_command import profile_command
@@ -53,6 +55,14 @@ app.command("comply")(comply)
 app.add_typer(scenario_cli.app, name="scenario")
 app.add_typer(hil_cli.app, name="hil")
 app.add_typer(reports_cli.app, name="report")
+
+
+@reports_cli.app.command("verify")
+def verify(
+    archive: Annotated[Path, typer.Argument(metavar="FILE.zip", help="What `report pack` made.")],
+) -> None:
+    """Check an archive: every hash, the page, and the verdicts judged again from the traces."""
+    reports_cli.verify_archive(archive, rejudge)
 
 
 def main() -> None:

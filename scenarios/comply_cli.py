@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
+from datetime import date
 from pathlib import Path  # noqa: TC003 - typer reads the annotations while it runs
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from reports import html, junit
-from reports.record import Case, Run, RunRecord, portable_command
+from reports.record import Case, Deviation, RecordError, Run, RunRecord, load, portable_command
 from reports.verdict import Verdict
 from scenarios import comply_options as options
 from scenarios import requirements as catalogue
 from scenarios.check_cli import expected_meters, host_and_port
+from scenarios.compliance import delivery, evidence, self_test, suite, targets
 from scenarios.compliance import pics as statements
-from scenarios.compliance import self_test, suite, targets
+from scenarios.compliance import waivers as accepted
 from scenarios.run import tool_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Wrong usage, or nothing selected.
 EXIT_USAGE: Final = 2
@@ -43,6 +46,9 @@ def comply(
     propose_pics: options.ProposePics = False,
     test_itself: options.TestItself = False,
     mutants: options.Mutants = None,
+    waivers: options.Waivers = None,
+    baseline: options.Baseline = None,
+    as_of: options.AsOf = None,
 ) -> None:
     """Check a gateway requirement by requirement, and write the report."""
     workers = workers or os.cpu_count() or 1
@@ -68,24 +74,53 @@ def comply(
     cases = [c for c in outcome.cases if wanted is None or not wanted.isdisjoint(c.requirements)]
     run = Run(
         title=f"Compliance of {statement.title}",
-        command=portable_command(["meterbench", *sys.argv[1:]]),
+        # What was asked, and not where the answer was written: equal questions give equal pages.
+        command=portable_command(
+            ["meterbench", "comply", "--target", target, "--pics", pics, "--seed", str(seed)]
+        ),
         tool_version=tool_version(),
         seed=str(seed),
         backend=outcome.backend,
         real_duration_ns=time.monotonic_ns() - started,
-        facts={**outcome.facts, **statement.facts()},
+        facts=dict(outcome.facts),
     )
     record = RunRecord.assemble(
-        run, cases, catalogue=known, selected=wanted, gateway=outcome.gateway, meters=outcome.meters
+        run,
+        cases,
+        catalogue=known,
+        selected=wanted,
+        gateway=outcome.gateway,
+        meters=outcome.meters,
+        traces=[evidence.trace(name, text) for name, text in sorted(outcome.traces.items())],
+        statement=statement.facts(),
+        deviations=_deviations(waivers, cases, as_of),
     )
     record = targets.with_reasons(record, targets.not_verified(target, known, cases))
+    code, told = delivery.gate(record, _baseline(baseline))
     if out is not None:
-        _write(out, record)
+        told += _write(out, record, outcome.traces)
     if as_json:
         typer.echo(record.to_json(), nl=False)
     else:
-        _show(record)
-    raise typer.Exit(record.exit_code)
+        _show(record, told)
+    raise typer.Exit(code)
+
+
+def _deviations(path: Path | None, cases: list[Case], as_of: str | None) -> list[Deviation]:
+    if path is None:
+        return []
+    try:
+        today = date.today() if as_of is None else date.fromisoformat(as_of)
+        return accepted.deviations(accepted.load(path), cases, today)
+    except ValueError as error:
+        raise _usage(str(error)) from error
+
+
+def _baseline(path: Path | None) -> RunRecord | None:
+    try:
+        return None if path is None else load(path)
+    except RecordError as error:
+        raise _usage(str(error)) from error
 
 
 def _statement(name: str) -> statements.Pics:
@@ -122,9 +157,9 @@ def _on_reference(
     if not selected:
         raise _usage("no case of the suite decides what was asked for")
     first = [] if requirement else targets.reference_statement_cases(statement, seed)
-    cases = _run(selected, statement, seed, workers, quiet=quiet, fail_fast=fail_fast)
+    found = _run(selected, statement, seed, workers, quiet=quiet, fail_fast=fail_fast)
     facts = {"cases of the suite": str(len(selected))}
-    return targets.Outcome((*first, *cases), "sim", facts)
+    return targets.Outcome((*first, *found.cases), "sim", facts, traces=found.traces)
 
 
 def _at_address(
@@ -155,7 +190,7 @@ def _run(
     *,
     quiet: bool,
     fail_fast: bool,
-) -> list[Case]:
+) -> suite.Found:
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -189,12 +224,15 @@ def _mutants(count: int, seed: int, workers: int) -> None:
     raise typer.Exit(0)
 
 
-def _show(record: RunRecord) -> None:
+def _show(record: RunRecord, told: list[str]) -> None:
     for case in record.cases:
         if case.verdict > Verdict.PASS:
-            typer.echo(f"{case.verdict.value:13} {case.id}")
+            waived = " (waived)" if record.waived(case) else ""
+            typer.echo(f"{case.verdict.value:13} {case.id}{waived}")
             for line in case.reason.splitlines():
                 typer.echo(f"              {line}")
+    for line in told:
+        typer.echo(line)
     counts = ", ".join(f"{n} {v.value}" for v, n in record.counts().items() if n)
     met = sum(row.met for row in record.requirements)
     typer.echo(
@@ -203,12 +241,9 @@ def _show(record: RunRecord) -> None:
     )
 
 
-def _write(folder: Path, record: RunRecord) -> None:
+def _write(folder: Path, record: RunRecord, traces: Mapping[str, str]) -> list[str]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "result.json").write_text(record.to_json(), encoding="utf-8")
-        (folder / "report.html").write_text(html.render(record), encoding="utf-8")
-        (folder / "junit.xml").write_text(junit.render(record), encoding="utf-8")
+        return delivery.write(folder, record, traces)
     except OSError as error:
         raise _usage(f"{folder}: cannot be written: {error.strerror}") from error
 

@@ -47,3 +47,13 @@ Mutants = Annotated[
     int | None,
     typer.Option(metavar="N", help="Run the suite on so many mechanical mutants, by seed."),
 ]
+Waivers = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Findings that are accepted until a day.")
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(metavar="OLD.json", help="Exit 1 only where something became worse than there."),
+]
+AsOf = Annotated[
+    str | None, typer.Option(metavar="DATE", help="The day on which waivers are judged.")
+]

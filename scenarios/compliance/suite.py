@@ -17,14 +17,14 @@ from reports.record import Case
 from reports.verdict import Verdict
 from scenarios.backends.base import BackendError
 from scenarios.backends.sim import SimBackend
-from scenarios.compliance import registry
+from scenarios.compliance import evidence, registry
 from scenarios.compliance.arrangement import arrange
 from scenarios.compliance.verdicts import Verdicts
 from scenarios.language.compile import compile_path
 from scenarios.run import LIBRARY, library_folder, run_scenario, select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from scenarios.compliance.pics import Pics
 
@@ -45,6 +45,14 @@ class Selected:
     title: str
     requirements: tuple[str, ...]
     claims: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found: cases, and the text of each trace by its file name."""
+
+    cases: tuple[Case, ...]
+    traces: Mapping[str, str]
 
 
 def select_cases(requirements: Collection[str] | None = None) -> list[Selected]:
@@ -80,8 +88,8 @@ def run(
     workers: int = 1,
     fail_fast: bool = False,
     progress: Callable[[str], None] = lambda _id: None,
-) -> list[Case]:
-    """Run what was selected; the cases come back in the order of `selected`.
+) -> Found:
+    """Run what was selected; cases and traces come back in the order of `selected`.
 
     A case about an option that `pics` does not claim is NOT_APPLICABLE and is not run. With
     `fail_fast` the run ends behind the first case above PASS; that takes one process.
@@ -91,9 +99,9 @@ def run(
         for one in selected:
             found.append(_unclaimed(one, pics) or run_one(one.id, seed))
             progress(one.id)
-            if fail_fast and any(case.verdict > Verdict.PASS for case in found[-1]):
+            if fail_fast and any(case.verdict > Verdict.PASS for case in found[-1].cases):
                 break
-        return [case for cases in found for case in cases]
+        return _joined(found)
     # Fork, so that a gateway planted with a defect is the one that the workers have too.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
@@ -105,15 +113,22 @@ def run(
         for one in selected:
             found.append(_unclaimed(one, pics) or next(results))
             progress(one.id)
-    return [case for cases in found for case in cases]
+    return _joined(found)
 
 
-def _unclaimed(one: Selected, pics: Pics | None) -> list[Case]:
-    """The cases of something that the device does not claim; nothing where it does."""
+def _joined(found: Sequence[Found]) -> Found:
+    return Found(
+        tuple(case for one in found for case in one.cases),
+        {name: text for one in found for name, text in one.traces.items()},
+    )
+
+
+def _unclaimed(one: Selected, pics: Pics | None) -> Found | None:
+    """The cases of something that the device does not claim; None where it does."""
     if pics is None or pics.claimed(one.claims):
-        return []
+        return None
     reason = f"the statement does not claim {one.claims}"
-    return [
+    cases = [
         Case(
             id=f"{one.id}/{requirement}",
             title=one.title,
@@ -123,9 +138,10 @@ def _unclaimed(one: Selected, pics: Pics | None) -> list[Case]:
         )
         for requirement in one.requirements
     ]
+    return Found(tuple(cases), {})
 
 
-def run_one(id_: str, seed: int) -> list[Case]:
+def run_one(id_: str, seed: int) -> Found:
     """Run one case; whatever breaks becomes a verdict.
 
     What the gateway raises is its own failure: a device that dies has not done what it should.
@@ -139,11 +155,12 @@ def run_one(id_: str, seed: int) -> list[Case]:
         await one.procedure(trial, verdicts)  # type: ignore[arg-type]
 
     try:
-        arrange(one.arrangement, procedure, name=one.id, seed=seed)
+        trial = arrange(one.arrangement, procedure, name=one.id, seed=seed)
     except Exception as error:
         reason = str(BackendError.of(error))
-        return verdicts.broken(_blame(error), reason)
-    return verdicts.cases()
+        return Found(tuple(verdicts.broken(_blame(error), reason)), {})
+    trace = evidence.of_case(one.id, seed, trial.frames, verdicts.log)
+    return Found(tuple(verdicts.cases()), {evidence.file_name(one.id): trace})
 
 
 def _blame(error: BaseException) -> Verdict:
@@ -162,9 +179,11 @@ def _blame(error: BaseException) -> Verdict:
     return Verdict.FAIL if inside else Verdict.ERROR
 
 
-def _run_scenario(id_: str, seed: int) -> list[Case]:
+def _run_scenario(id_: str, seed: int) -> Found:
     path = library_folder() / f"{id_.removeprefix(LIBRARY_PREFIX)}.scn.yaml"
     compiled = compile_path(path, name=id_)
     assert compiled.scenario is not None, "the library checks"
     result = run_scenario(compiled.scenario, SimBackend(), seed if seed != 1 else None)
-    return [case.model_copy(update={"id": f"{id_}/{case.id}"}) for case in result.judged.cases]
+    cases = [case.model_copy(update={"id": f"{id_}/{case.id}"}) for case in result.judged.cases]
+    trace = evidence.of_scenario(id_, result.seed, result.virtual_ns, result.trace)
+    return Found(tuple(cases), {evidence.file_name(id_): trace} if result.trace else {})

@@ -8,7 +8,7 @@ verdict; the record lists each of them as not verified, with the reason.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from reports.record import NotVerified
@@ -43,6 +43,7 @@ class Outcome:
     facts: Mapping[str, str]
     gateway: RegisterTable | None = None
     meters: tuple[RegisterTable, ...] = ()
+    traces: Mapping[str, str] = field(default_factory=dict)
 
 
 def reference_statement_cases(pics: statements.Pics, seed: int) -> list[Case]:

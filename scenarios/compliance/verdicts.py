@@ -8,7 +8,7 @@ that would tell. A check of an undeclared requirement is a mistake of the case.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reports.record import Case, Evidence, Measurement
 from reports.verdict import Verdict
@@ -34,9 +34,15 @@ class Verdicts:
         self._evidence: dict[str, list[Evidence]] = {id_: [] for id_ in requirements}
         self._measurements: dict[str, list[Measurement]] = {id_: [] for id_ in requirements}
         self._not_applicable: dict[str, str] = {}
+        #: Every check as the trace has it.
+        self.log: list[dict[str, Any]] = []
 
     def check(self, requirement: str, holds: bool, finding: str, *evidence: Evidence) -> bool:
         """Note one check; `finding` says what was expected and what was seen where it fails."""
+        self.log.append({"requirement": requirement, "holds": bool(holds), "finding": finding})
+        return self._note(requirement, holds, finding, *evidence)
+
+    def _note(self, requirement: str, holds: bool, finding: str, *evidence: Evidence) -> bool:
         self._checks[requirement] += 1
         if not holds:
             self._findings[requirement].append(finding)
@@ -50,7 +56,15 @@ class Verdicts:
     ) -> bool:
         """Check that two values are equal; the finding names both."""
         finding = f"{what}: expected {_shown(expected)}, seen {_shown(seen)}"
-        return self.check(requirement, expected == seen, finding, *evidence)
+        self.log.append(
+            {
+                "requirement": requirement,
+                "what": what,
+                "expected": _plain(expected),
+                "seen": _plain(seen),
+            }
+        )
+        return self._note(requirement, expected == seen, finding, *evidence)
 
     def measured(self, requirement: str, measurement: Measurement) -> bool:
         """Check a number against the limits that it carries, and keep it for the report."""
@@ -63,7 +77,16 @@ class Verdicts:
             if limit is not None
         )
         finding = f"{measurement.name}: expected {limits} {measurement.unit}, seen {value:g}"
-        return self.check(requirement, holds, finding)
+        self.log.append(
+            {
+                "requirement": requirement,
+                "what": measurement.name,
+                "value": value,
+                "minimum": low,
+                "maximum": high,
+            }
+        )
+        return self._note(requirement, holds, finding)
 
     def not_applicable(self, requirement: str, reason: str) -> None:
         """Say that the target does not claim what this is about."""
@@ -103,6 +126,17 @@ class Verdicts:
             evidence=tuple(self._evidence[requirement][:EVIDENCE_MAX]),
             measurements=tuple(self._measurements[requirement]),
         )
+
+
+def _plain(value: object) -> Any:
+    """A value as JSON has it; equal values stay equal, and others do not become so."""
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
 
 
 def _shown(value: object) -> str:

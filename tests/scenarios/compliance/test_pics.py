@@ -48,7 +48,7 @@ def test_what_is_not_claimed_is_not_applicable() -> None:
     """The float-only layout of a device that does not claim it is not run."""
     statement = pics.parse("pics: x\ntitle: X\nclaims: {float_only: false}\n", source="x.yaml")
     selected = [one for one in suite.select_cases() if one.id == "layout/float-only"]
-    cases = suite.run(selected, pics=statement)
+    cases = suite.run(selected, pics=statement).cases
     assert {case.verdict for case in cases} == {Verdict.NOT_APPLICABLE}
     assert len(cases) == len(selected[0].requirements)
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reports.record import Run, RunRecord
 from reports.verdict import Verdict
 from scenarios import requirements
-from scenarios.compliance import registry, suite
+from scenarios.compliance import evidence, registry, suite
 from scenarios.compliance.arrangement import Arrangement
 from scenarios.compliance.verdicts import Verdicts
 
@@ -21,7 +22,7 @@ CASES = registry.cases()
 @pytest.mark.parametrize("id_", CASES)
 def test_the_good_gateway_passes(id_: str) -> None:
     """Every declared requirement of every case is PASS on the reference gateway."""
-    found = suite.run_one(id_, 1)
+    found = suite.run_one(id_, 1).cases
     assert {case.requirements[0] for case in found} == set(CASES[id_].requirements)
     assert [(case.id, case.reason) for case in found if case.verdict is not Verdict.PASS] == []
 
@@ -66,7 +67,38 @@ def test_a_device_that_cannot_be_reached_fails() -> None:
         one = registry.SuiteCase(name, "A case", ("REG-V.1",), Arrangement(), procedure)
         registry.add(one)
         try:
-            [case] = suite.run_one(name, 1)
+            [case] = suite.run_one(name, 1).cases
         finally:
             registry.remove(name)
         assert case.verdict is verdict, case.reason
+
+
+def test_verdicts_follow_from_their_traces() -> None:
+    """A trace alone gives the verdicts again, and one that says something else is told."""
+    unit = "layout/standard"
+    found = suite.run_one(unit, 1)
+    run = Run(title="x", tool_version="0", seed="1", backend="sim")
+    record = RunRecord.assemble(run, found.cases)
+    traces = {name: text.encode() for name, text in found.traces.items()}
+    assert evidence.rejudge(record, traces) == []
+    [(name, data)] = traces.items()
+    lines = data.decode().splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if '"expected"' in line)
+    lines[at] = lines[at].replace('"seen":', '"seen":"x","was":')
+    [complaint] = evidence.rejudge(record, {name: "".join(lines).encode()})
+    assert "is recorded as PASS" in complaint
+    [broken] = evidence.rejudge(record, {name: b"{"})
+    assert "cannot be judged" in broken
+
+
+def test_a_scenario_is_judged_again_from_its_log() -> None:
+    """The properties of a library scenario hold on its log as they did in the run."""
+    found = suite.run_one("library/registers/worked-example", 1)
+    run = Run(title="x", tool_version="0", seed="1", backend="sim")
+    record = RunRecord.assemble(run, found.cases)
+    traces = {name: text.encode() for name, text in found.traces.items()}
+    assert evidence.rejudge(record, traces) == []
+    [(name, data)] = traces.items()
+    changed = data.replace(b'"orange_flashing"', b'"green"')
+    assert changed != data
+    assert any("E1" in one for one in evidence.rejudge(record, {name: changed}))

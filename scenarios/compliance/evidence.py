@@ -1,0 +1,142 @@
+"""Traces of the suite, and verdicts formed from them again.
+
+Every unit of the suite leaves one file of JSON lines. A case that is code leaves the frames of its
+bus and each of its checks, with what was expected and what was seen; a scenario leaves its event
+log. `rejudge` reads such files without the gateway and without running anything: it compares what
+was expected with what was seen, evaluates the properties on the log, and tells where the record
+says something else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from reports.record import Trace
+from reports.verdict import Verdict, join
+from scenarios.language.compile import compile_path
+from scenarios.language.events import EventLog
+from scenarios.language.ir import Property
+from scenarios.language.monitor import judge
+from scenarios.run import library_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from reports.record import RunRecord
+    from scenarios.compliance.arrangement import Frame
+
+#: The first line of a trace says what it is.
+CHECKS: Final = "checks"
+SCENARIO: Final = "scenario"
+
+
+def file_name(unit: str) -> str:
+    """The name of the trace of a unit of the suite."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", unit) + ".jsonl"
+
+
+def of_case(
+    unit: str, seed: int, frames: Iterable[Frame], checks: Iterable[Mapping[str, Any]]
+) -> str:
+    """The trace of a case that is code."""
+    lines = [_line({"kind": CHECKS, "unit": unit, "seed": seed})]
+    lines += [
+        _line({"kind": "frame", "at_ns": one.at_ns, "meter": one.meter, "data": one.data.hex()})
+        for one in frames
+    ]
+    lines += [_line({"kind": "check", **one}) for one in checks]
+    return "".join(lines)
+
+
+def of_scenario(unit: str, seed: int, end_ns: int, log: str) -> str:
+    """The trace of a scenario of the library: a head, and its event log as it is."""
+    return _line({"kind": SCENARIO, "unit": unit, "seed": seed, "end_ns": end_ns}) + log
+
+
+def _line(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+
+
+def trace(name: str, text: str) -> Trace:
+    """The trace as the record names it."""
+    import hashlib
+
+    data = text.encode()
+    return Trace(
+        name=name, kind="events", sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data)
+    )
+
+
+# --- Judging again ----------------------------------------------------------------------------
+
+
+def rejudge(record: RunRecord, traces: Mapping[str, bytes]) -> list[str]:
+    """Return where the record disagrees with its traces; nothing where every verdict follows.
+
+    Verdicts that no trace can give (NOT_RUN, ERROR, what was asked over the network) are taken as
+    recorded. A trace that cannot be read is itself a complaint.
+    """
+    recorded = {case.id: case.verdict for case in record.cases}
+    complaints: list[str] = []
+    for name, data in sorted(traces.items()):
+        try:
+            verdicts = dict(_verdicts(data.decode().splitlines()))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            complaints.append(f"{name}: cannot be judged: {error}")
+            continue
+        for id_, verdict in verdicts.items():
+            seen = recorded.get(id_)
+            if seen is None:
+                complaints.append(f"{name} judges {id_}, which the record does not have")
+            elif seen is not verdict and seen not in (Verdict.NOT_RUN, Verdict.ERROR):
+                complaints.append(f"{id_} is recorded as {seen.value}, {name} says {verdict.value}")
+    return complaints
+
+
+def _verdicts(lines: Sequence[str]) -> Iterator[tuple[str, Verdict]]:
+    head = json.loads(lines[0])
+    if head["kind"] == CHECKS:
+        yield from _of_checks(head["unit"], [json.loads(line) for line in lines[1:]])
+    elif head["kind"] == SCENARIO:
+        yield from _of_log(head, lines[1:])
+    else:
+        raise ValueError(f"expected checks or scenario, got {head['kind']!r}")
+
+
+def _of_checks(unit: str, lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Verdict]]:
+    found: dict[str, list[bool]] = {}
+    for line in lines:
+        if line["kind"] == "check":
+            found.setdefault(line["requirement"], []).append(_holds(line))
+    for requirement, holds in found.items():
+        yield f"{unit}/{requirement}", Verdict.PASS if all(holds) else Verdict.FAIL
+
+
+def _holds(check: Mapping[str, Any]) -> bool:
+    """Whether a check holds, by what was expected and seen where the trace has both."""
+    if "expected" in check:
+        return bool(check["expected"] == check["seen"])
+    if "value" in check:
+        low, high = check["minimum"], check["maximum"]
+        value = check["value"]
+        return (low is None or value >= low) and (high is None or value <= high)
+    return bool(check["holds"])
+
+
+def _of_log(head: Mapping[str, Any], lines: Sequence[str]) -> Iterator[tuple[str, Verdict]]:
+    unit = head["unit"]
+    path = library_folder() / f"{unit.removeprefix('library/')}.scn.yaml"
+    scenario = compile_path(path, name=unit).require()
+    log = EventLog()
+    for line in lines:
+        change = json.loads(line)
+        log.add(change["at_ns"], change["path"], change["value"], change["evidence"])
+    for judged in (*scenario.expect, *scenario.check):
+        if isinstance(judged, Property) and (judged.only is None or "sim" in judged.only):
+            verdict = join(
+                judge(one.formula, judged.text, log, head["end_ns"], 0).verdict
+                for one in judged.instances
+            )
+            yield f"{unit}/{judged.id}", verdict
