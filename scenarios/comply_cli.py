@@ -12,14 +12,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from reports.record import Case, Deviation, RecordError, Run, RunRecord, load, portable_command
+from reports.record import RecordError, RunRecord, load
 from reports.verdict import Verdict
 from scenarios import comply_options as options
 from scenarios import requirements as catalogue
 from scenarios.check_cli import expected_meters, host_and_port
-from scenarios.compliance import delivery, evidence, self_test, suite, targets
+from scenarios.compliance import delivery, self_test, suite, targets
 from scenarios.compliance import pics as statements
 from scenarios.compliance import waivers as accepted
+from scenarios.compliance.recording import Asked, assemble
 from scenarios.run import tool_version
 
 if TYPE_CHECKING:
@@ -58,9 +59,8 @@ def comply(
         _mutants(mutants, seed, workers)
     if propose_pics:
         _propose(target)
-    known = catalogue.load()
     for id_ in requirement or ():
-        if id_ not in known:
+        if id_ not in catalogue.load():
             raise _usage(f"--requirement {id_}: not in the catalogue")
     statement = _statement(pics)
     started = time.monotonic_ns()
@@ -70,32 +70,11 @@ def comply(
         )
     else:
         outcome = _at_address(target, statement, meters, intrusive=intrusive, slow=slow, seed=seed)
-    wanted = set(requirement) if requirement else None
-    cases = [c for c in outcome.cases if wanted is None or not wanted.isdisjoint(c.requirements)]
-    run = Run(
-        title=f"Compliance of {statement.title}",
-        # What was asked, and not where the answer was written: equal questions give equal pages.
-        command=portable_command(
-            ["meterbench", "comply", "--target", target, "--pics", pics, "--seed", str(seed)]
-        ),
-        tool_version=tool_version(),
-        seed=str(seed),
-        backend=outcome.backend,
-        real_duration_ns=time.monotonic_ns() - started,
-        facts=dict(outcome.facts),
+    asked = Asked(target, pics, seed, tuple(requirement or ()))
+    accepted_until = _waivers(waivers)
+    record = assemble(
+        asked, statement, outcome, accepted_until, _day(as_of), time.monotonic_ns() - started
     )
-    record = RunRecord.assemble(
-        run,
-        cases,
-        catalogue=known,
-        selected=wanted,
-        gateway=outcome.gateway,
-        meters=outcome.meters,
-        traces=[evidence.trace(name, text) for name, text in sorted(outcome.traces.items())],
-        statement=statement.facts(),
-        deviations=_deviations(waivers, cases, as_of),
-    )
-    record = targets.with_reasons(record, targets.not_verified(target, known, cases))
     code, told = delivery.gate(record, _baseline(baseline))
     if out is not None:
         told += _write(out, record, outcome.traces)
@@ -106,14 +85,18 @@ def comply(
     raise typer.Exit(code)
 
 
-def _deviations(path: Path | None, cases: list[Case], as_of: str | None) -> list[Deviation]:
-    if path is None:
-        return []
+def _waivers(path: Path | None) -> list[accepted.Waiver]:
     try:
-        today = date.today() if as_of is None else date.fromisoformat(as_of)
-        return accepted.deviations(accepted.load(path), cases, today)
-    except ValueError as error:
+        return [] if path is None else accepted.load(path)
+    except accepted.WaiverError as error:
         raise _usage(str(error)) from error
+
+
+def _day(text: str | None) -> date:
+    try:
+        return date.today() if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise _usage(f"--as-of {text}: expected a day such as 2027-01-31") from error
 
 
 def _baseline(path: Path | None) -> RunRecord | None:
