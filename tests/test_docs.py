@@ -21,6 +21,7 @@ import pytest
 
 from hil import bench
 from scenarios import proof
+from scenarios.compliance import pics, waivers
 from scenarios.language.compile import compile_path, compile_text
 from simulators import population, profile
 
@@ -143,6 +144,10 @@ def load_example(path: Path, kind: str) -> None:
         return
     if kind == "population":
         population.load(str(path))
+    elif kind == "waivers":
+        assert waivers.load(path)
+    elif kind == "pics":
+        assert pics.load(str(path))
     elif kind == "profile":
         profile.find(path.stem, path.parent)
     elif kind == "bench":
