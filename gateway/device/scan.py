@@ -338,7 +338,9 @@ class SecondaryScan:
         selectable = declared and await self._is_selected_by(address)
         if declared and not selectable and await self._may_be_made_of_two(mask, address):
             return _Probe(Outcome.COLLISION)
-        doubtful = disturbed or answer.verified is None or not selectable
+        # Who answers every second request only may have missed the selection.
+        literal = self._plan.timing is SearchTiming.LITERAL and mask != address.to_mask()
+        doubtful = disturbed or answer.verified is None or not selectable or literal
         if doubtful and not await self._same_again(mask, address):
             return _Probe(Outcome.COLLISION)
         found = Found(
@@ -384,9 +386,14 @@ class SecondaryScan:
         return selected
 
     async def _same_again(self, mask: SecondaryMask, address: SecondaryAddress) -> bool:
-        """Read again under the same mask: a phantom made by a collision does not come twice."""
+        """Read again under the same mask: a phantom made by a collision does not come twice.
+
+        Under LITERAL timing whatever is no clean E5 is another meter, at once.
+        """
         self._report.retries += 1
-        answer = await self._link.select(mask, tries=self._tries, first_byte_ns=self._wait_ns)
+        literal = self._plan.timing is SearchTiming.LITERAL
+        ask = self._link.probe if literal else self._link.select
+        answer = await ask(mask, tries=self._tries, first_byte_ns=self._wait_ns)
         window_end = answer.request_end_ns + self._window_ns
         if answer.kind is not AnswerKind.ACK or await self._link.listen(window_end):
             await self._link.settle(window_end)

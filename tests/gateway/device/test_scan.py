@@ -117,6 +117,41 @@ class Bus:
         return Say(data, DELAY_NS * (1 + self._said % 2))
 
 
+class Forgetful(Bus):
+    """A bus on which some meters take no notice of every second request that means them.
+
+    `misses_first` says whether the first of them is missed or the second.
+    """
+
+    def __init__(
+        self, numbers: list[str], forgetful: list[str], *, misses_first: bool = True
+    ) -> None:
+        super().__init__(numbers)
+        self._requests = dict.fromkeys(forgetful, int(not misses_first))
+
+    def __call__(self, telegram: bytes) -> Reply:
+        """What the line says to a telegram."""
+        everybody, before = self.addresses, self.selected
+        if telegram[:1] == b"\x68" and telegram[6] == 0x52:
+            mask = SecondaryMask.from_bytes(telegram[7:15])
+            meant = [address for address in everybody if mask.contains(address)]
+            self.addresses = [address for address in meant if self._notices(address)]
+        elif telegram == bytes.fromhex(TELEGRAMS["REQ1-FD"]):
+            self.selected = [address for address in before if self._notices(address)]
+        reply = super().__call__(telegram)
+        self.addresses = everybody
+        if telegram[:1] != b"\x68":
+            self.selected = before
+        return reply
+
+    def _notices(self, address: SecondaryAddress) -> bool:
+        number = address.identification_number
+        if number not in self._requests:
+            return True
+        self._requests[number] += 1
+        return self._requests[number] % 2 == 0
+
+
 def masks(sent: list[str]) -> list[str]:
     """The identification numbers of the selections, as a person reads them."""
     return [
@@ -201,8 +236,8 @@ def test_a_collision_is_split_by_digits(direction: Direction, first: str) -> Non
     ]
     assert f"SELECT {first}" in names(played.sent)
     assert (report.selects, report.empties, report.collisions) == (11, 8, 1)
-    # Eleven masks, and the two addresses found; only what is silent is asked again.
-    assert len(masks(played.sent)) == 13 + 8 * (DEFAULTS.tries - 1)
+    # Eleven masks, the two addresses found, their masks once more; what is silent is repeated.
+    assert len(masks(played.sent)) == 15 + 8 * (DEFAULTS.tries - 1)
     assert report.unresolved == []
 
 
@@ -252,6 +287,35 @@ def test_a_meter_that_acknowledges_and_stays_silent_is_asked_twice() -> None:
     assert names(played.sent)[:4] == ["NKE-FF", "SELECT all", "REQ1-FD", "REQ1-FD"]
     assert report.collisions > 0
     assert report.retries > 0
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("misses_first", [True, False])
+@pytest.mark.parametrize(
+    ("numbers", "forgetful"),
+    [
+        (["12345678"], ["12345678"]),
+        (["12345678", "12345679"], ["12345679"]),
+        (["12345678", "92345678"], ["12345678", "92345678"]),
+        (["10000000", "20000000", "20000001", "99999999"], ["20000001", "10000000"]),
+    ],
+)
+def test_meters_that_answer_every_second_request_are_found_by_literal_timing(
+    numbers: list[str], forgetful: list[str], *, misses_first: bool, direction: Direction
+) -> None:
+    """C-74: retries find them, and a mask with one meter is asked twice for another that slept."""
+    bus = Forgetful(numbers, forgetful, misses_first=misses_first)
+    report, found, _ = scan(bus, replace(LITERAL, direction=direction))
+    assert sorted(meter.address.identification_number for meter in found) == sorted(numbers)
+    assert report.unresolved == []
+    assert not any("first request of two" in text for text in report.not_looked_for)
+
+
+def test_adaptive_timing_says_that_it_did_not_look_for_them() -> None:
+    """C-74: such a meter is lost under ADAPTIVE, and the report names the kind."""
+    report, found, _ = scan(Forgetful(["12345678"], ["12345678"]))
+    assert found == []
+    assert any("first request of two" in text for text in report.not_looked_for)
 
 
 def test_what_cannot_be_told_apart_is_reported_and_logged() -> None:
