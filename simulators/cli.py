@@ -13,6 +13,7 @@ import simpy
 import typer
 
 from simulators import control, endpoints, pcapng, population
+from simulators.modbus.tap import ModbusTap
 from simulators.network import Network
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 EXIT_USAGE: Final = 2
 BAUDRATE_DEFAULT: Final = 2400
 
+_MODBUS_HELP: Final = (
+    "Stand between Modbus clients and a gateway (HOST:PORT each) and record what both say."
+)
 _PRINTED: Final = {"bus.collision", "bus.selection"}
 
 
@@ -61,6 +65,7 @@ def simulate(
             help="Look at meters and break them by HTTP and JSON; on loopback without HOST.",
         ),
     ] = None,
+    modbus: Annotated[str | None, typer.Option(metavar="PLACE=GATEWAY", help=_MODBUS_HELP)] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="A line for each selection and collision.")
     ] = False,
@@ -84,17 +89,17 @@ def simulate(
         rate = baudrate or meters.baudrate or BAUDRATE_DEFAULT
         network = Network(env, meters, seed=seed, baudrate=rate, epoch=datetime.now(UTC))
         with ExitStack() as stack:
-            _record(network, stack, trace, pcap)
-            if verbose:
-                network.subscribe(_print)
-            asyncio.run(_serve(network, listen, speed, control_at))
+            _record(network, stack, trace, pcap, verbose=verbose)
+            asyncio.run(_serve(network, listen, speed, control_at, modbus))
     except (ValueError, OSError) as error:
         for line in str(error).splitlines():
             typer.echo(f"error: {line}", err=True)
         raise typer.Exit(EXIT_USAGE) from error
 
 
-def _record(network: Network, stack: ExitStack, trace: Path | None, pcap: Path | None) -> None:
+def _record(
+    network: Network, stack: ExitStack, trace: Path | None, pcap: Path | None, *, verbose: bool
+) -> None:
     """Write what happens to the files that are wanted, until `stack` closes them."""
     if trace is not None:
         file = stack.enter_context(trace.open("w", encoding="utf-8", buffering=1))
@@ -102,6 +107,8 @@ def _record(network: Network, stack: ExitStack, trace: Path | None, pcap: Path |
     if pcap is not None:
         capture = pcapng.Capture(stack.enter_context(pcap.open("wb")), network.epoch)
         network.subscribe(capture.observe)
+    if verbose:
+        network.subscribe(_print)
 
 
 def _print_schema(wanted: bool) -> None:
@@ -111,7 +118,13 @@ def _print_schema(wanted: bool) -> None:
         raise typer.Exit
 
 
-async def _serve(network: Network, listen: list[str], speed: float, control_at: str | None) -> None:
+async def _serve(
+    network: Network,
+    listen: list[str],
+    speed: float,
+    control_at: str | None,
+    modbus: str | None,
+) -> None:
     """Open every endpoint and the control, say so, and stay until a signal comes."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -119,6 +132,7 @@ async def _serve(network: Network, listen: list[str], speed: float, control_at: 
         loop.add_signal_handler(number, stop.set)
     opened = list[endpoints.Endpoint]()
     server: HttpServer | None = None
+    tap: ModbusTap | None = None
     try:
         for where in listen:
             opened.append(await endpoints.serve(network, where, speed=speed))
@@ -132,8 +146,14 @@ async def _serve(network: Network, listen: list[str], speed: float, control_at: 
             host, port = server.address
             shown = f"[{host}]" if ":" in host else host
             typer.echo(f"control on http://{shown}:{port}/")
+        if modbus is not None:
+            tap = await _tap(network, modbus)
+            host, port = tap.address
+            typer.echo(f"Modbus clients on {host}:{port} reach the gateway")
         await stop.wait()
     finally:
+        if tap is not None:
+            await tap.close()
         if server is not None:
             await server.close()
         for endpoint in opened:
@@ -141,6 +161,27 @@ async def _serve(network: Network, listen: list[str], speed: float, control_at: 
         if network.clock is not None:
             network.clock.stop()
     typer.echo("stopped")
+
+
+async def _tap(network: Network, modbus: str) -> ModbusTap:
+    """Open the tap for Modbus of ``PLACE=GATEWAY``; ValueError, OSError."""
+    place, separator, gateway = modbus.partition("=")
+    if not separator:
+        msg = f"want --modbus HOST:PORT=HOST:PORT, got {modbus!r}"
+        raise ValueError(msg)
+
+    def told(data: bytes, client: tuple[str, int], *, from_client: bool) -> None:
+        direction = "client" if from_client else "gateway"
+        network.tell("modbus.bytes", data.hex(), direction=direction, client=list(client))
+
+    tap = ModbusTap(control.place(gateway), told)
+    host, port = control.place(place)
+    try:
+        await tap.listen(host, port)
+    except OSError as error:
+        msg = f"cannot listen on {place} for Modbus: {error.strerror or error}"
+        raise OSError(msg) from error
+    return tap
 
 
 def _print(seen: Observation) -> None:

@@ -119,6 +119,12 @@ class Network:
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback)
 
+    def tell(self, path: str, value: Value, **evidence: Value) -> None:
+        """Put into the trace what somebody beside the bus has seen, at this moment."""
+        if self.clock is not None:
+            self.clock.advance()
+        self._observe(path, value, **evidence)
+
     def open_port(self, rt: Any, line_format: Any, **classes: Any) -> SimulatedPort[Any]:
         """A master's port in virtual time, for the `lines` of a `SimRuntime`."""
         return SimulatedPort(rt, self.bus, line_format, **classes)

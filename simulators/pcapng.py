@@ -3,10 +3,11 @@
 One packet is one frame, master's or slave's, at the time at which its last stop bit left. M-Bus has
 no link type of its own, so the frames are LINKTYPE_USER0 (147); `mbus.lua` beside this module lets
 Wireshark read them: ``tshark -X lua_script:mbus.lua -r capture.pcapng``. Frames that collide are
-there as each slave sent them, which no capture of a real bus can show.
+there as each slave sent them, which no capture of a real bus can show. Modbus that a tap has seen
+is a second interface of the capture, as IP packets (LINKTYPE_RAW, 101).
 
-Only what a writer needs of the format (draft-ietf-opsawg-pcapng) is here: a section header, one
-interface with times in ns, and enhanced packets with a comment and a direction.
+Only what a writer needs of the format (draft-ietf-opsawg-pcapng) is here: a section header,
+interfaces with times in ns, and enhanced packets with a comment and a direction.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import struct
 from importlib import resources
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from simulators.modbus.packets import Conversation
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from simulators.observation import Observation
 
 LINKTYPE_USER0: Final = 147
+#: Packets that begin with their IP header.
+LINKTYPE_RAW: Final = 101
+#: Modbus connections that a capture remembers.
+CONVERSATIONS_MAX: Final = 1024
 SNAPLEN: Final = 65_535
 
 _SECTION_HEADER: Final = 0x0A0D0D0A
@@ -98,11 +105,35 @@ class Capture:
         self._epoch_ns = int(epoch.timestamp()) * 1_000_000_000 + epoch.microsecond * 1000
         self._writer = Writer(file, "meterbench simulate")
         self._mbus = self._writer.interface(LINKTYPE_USER0, "mbus")
+        self._modbus = self._writer.interface(LINKTYPE_RAW, "modbus")
+        self._conversations: dict[tuple[str, int], Conversation] = {}
 
     def observe(self, seen: Observation) -> None:
-        """Write a frame; anything else that was seen is passed over."""
-        if seen.path != "bus.frame":
-            return
+        """Write a frame, or bytes of Modbus; anything else that was seen is passed over."""
+        if seen.path == "bus.frame":
+            self._frame(seen)
+        elif seen.path == "modbus.bytes":
+            self._bytes(seen)
+
+    def _bytes(self, seen: Observation) -> None:
+        """What passed between a Modbus client and the gateway."""
+        host, port = seen.evidence["client"]
+        conversation = self._conversations.get((host, port))
+        if conversation is None:
+            if len(self._conversations) >= CONVERSATIONS_MAX:
+                del self._conversations[next(iter(self._conversations))]
+            conversation = self._conversations[host, port] = Conversation(host, port)
+        from_client = seen.evidence["direction"] == "client"
+        for packet in conversation.packets(bytes.fromhex(seen.value), from_client=from_client):
+            self._writer.packet(
+                self._modbus,
+                self._epoch_ns + seen.at_ns,
+                packet,
+                outbound=not from_client,
+                comment=str(seen.evidence["direction"]),
+            )
+
+    def _frame(self, seen: Observation) -> None:
         from_master = seen.evidence["direction"] == "master"
         self._writer.packet(
             self._mbus,

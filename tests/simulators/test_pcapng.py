@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import simpy
+from scapy.layers.inet import IP, TCP
 from scapy.utils import PcapNgReader
 
 from simulators import pcapng, population
@@ -55,6 +56,53 @@ def test_only_frames_are_captured(tmp_path: Path) -> None:
         pcapng.Capture(file, EPOCH).observe(Observation(5, "bus.collision", ["a", "b"]))
     with PcapNgReader(str(path)) as reader:
         assert list(reader) == []
+
+
+REQUEST, ANSWER = "000100000006ff0300000002", "000100000007ff0304000004d2"
+
+
+@pytest.fixture
+def both_sides(tmp_path: Path) -> Path:
+    """One frame on the bus, and a request and its answer over Modbus."""
+    path = tmp_path / "both.pcapng"
+    with path.open("wb") as file:
+        capture = pcapng.Capture(file, EPOCH)
+        master = {"direction": "master", "first_ns": 0, "last_ns": 4, "meter": None}
+        capture.observe(Observation(5, "bus.frame", "1040FF3F16", master))
+        for direction, data in (("client", REQUEST), ("gateway", ANSWER)):
+            client = {"direction": direction, "client": ["127.0.0.1", 40_000]}
+            capture.observe(Observation(6, "modbus.bytes", data, client))
+    return path
+
+
+def test_modbus_is_in_the_same_capture(both_sides: Path) -> None:
+    """As IP packets on an interface of its own, whose checksums scapy finds right."""
+    with PcapNgReader(str(both_sides)) as reader:
+        packets = [IP(bytes(packet)) for packet in list(reader)[1:]]
+    assert [bytes(packet[TCP].payload).hex() for packet in packets] == [REQUEST, ANSWER]
+    assert [(packet.sport, packet.dport) for packet in packets] == [(40_000, 502), (502, 40_000)]
+    assert packets[1].ack == packets[0].seq + len(REQUEST) // 2
+    for packet in packets:
+        given = (packet.chksum, packet[TCP].chksum)
+        del packet.chksum, packet[TCP].chksum
+        made = IP(bytes(packet))
+        assert (made.chksum, made[TCP].chksum) == given
+
+
+@pytest.mark.needs("tshark")
+def test_tshark_reads_both_sides(both_sides: Path) -> None:
+    """The C field of the frame, function code and register of the Modbus packets."""
+    fields = ["mbus.c", "modbus.func_code", "modbus.regval_uint16"]
+    done = subprocess.run(
+        ["tshark", "-X", f"lua_script:{DISSECTOR}", "-r", str(both_sides), "-T", "fields"]
+        + [word for field in fields for word in ("-e", field)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert rows == [["0x40", "", ""], ["", "3", ""], ["", "3", "0,1234"]]
 
 
 @pytest.mark.needs("tshark")
