@@ -235,6 +235,7 @@ def scan_bus(
         mbus_secmaskversion=version.upper(),
         mbus_secmaskmedium=medium.upper(),
         mbus_searchtiming="LITERAL" if literal else "ADAPTIVE",
+        mbus_searchhexadecimal=int(hexadecimal),
         mbus_minprimaryaddress=first,
         mbus_maxprimaryaddress=last,
         mbus_timeout=timeout,
@@ -244,7 +245,7 @@ def scan_bus(
     if diagnose:
         _diagnose(access, baudrate, as_json=as_json)
     else:
-        _scan(access, hexadecimal=hexadecimal, as_json=as_json)
+        _scan(access, as_json=as_json)
 
 
 def _scan_mode(*, primary: bool, reverse: bool) -> str:
@@ -253,10 +254,10 @@ def _scan_mode(*, primary: bool, reverse: bool) -> str:
     return "SECONDARYSCANREVERSE" if reverse else "SECONDARYSCAN"
 
 
-def _scan(access: Access, *, hexadecimal: bool, as_json: bool) -> None:
+def _scan(access: Access, *, as_json: bool) -> None:
     found: list[Found] = []
     console = Console(stderr=True)
-    plan = replace(plans.scan_plan(access.configuration), hexadecimal=hexadecimal)
+    plan = plans.scan_plan(access.configuration)
     with _Searching(console, quiet=as_json) as searching:
 
         async def on_found(meter: Found) -> bool:

@@ -314,6 +314,13 @@ class Configuration:
         manual="4.4, 6.1, 9.4",
         tab=Tab.CONFIGURATION,
     )
+    mbus_searchhexadecimal: int = _key(
+        "CONFIG",
+        _SWITCH,
+        0,
+        "1: a secondary search looks for digits A to E without any sign of them",
+        own=True,
+    )
     mbus_searchtiming: str = _key(
         "CONFIG",
         Choice(("LITERAL", "ADAPTIVE")),

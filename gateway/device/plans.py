@@ -106,6 +106,7 @@ def scan_plan(configuration: Configuration) -> ScanPlan:
             int(configuration.mbus_secmaskmedium, 16) & 0xFF,
         ),
         timing=SearchTiming(configuration.mbus_searchtiming),
+        hexadecimal=bool(configuration.mbus_searchhexadecimal),
         primary_start=configuration.mbus_minprimaryaddress,
         primary_final=configuration.mbus_maxprimaryaddress,
         readout=readout_plan(configuration),

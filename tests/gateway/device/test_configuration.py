@@ -58,6 +58,7 @@ TABLE: list[tuple[str, str, Any, list[str], list[str]]] = [
     ("CONFIG", "MBUS_SCANMODE", "SECONDARYSCAN",
      ["PRIMARYSCAN", "SECONDARYSCAN", "SECONDARYSCANALLOC", "SECONDARYSCANREVERSE",
       "SECONDARYSCANALLOCREVERSE", "TRANSPARENTTCP", "TRANSPARENTUDP"], ["SCAN", ""]),
+    ("CONFIG", "MBUS_SEARCHHEXADECIMAL", 0, ["0", "1"], ["2"]),
     ("CONFIG", "MBUS_SEARCHTIMING", "LITERAL", ["LITERAL", "ADAPTIVE"], ["FAST"]),
     ("CONFIG", "MBUS_SECMASKMANUFACTURER", "FFFF", ["1234", "0xFFFF", "32A7"], ["123", "12345"]),
     ("CONFIG", "MBUS_SECMASKMEDIUM", "FF", ["04", "0xFF", "0xFFFF"], ["4", "123"]),
@@ -158,6 +159,7 @@ def test_every_key_says_what_it_does() -> None:
     assert own == {
         "DNS",
         "ENABLE",
+        "MBUS_SEARCHHEXADECIMAL",
         "MBUS_SEARCHTIMING",
         "MBUS_TRANSPARENTPORT",
         "MODBUS_MODE",

@@ -214,6 +214,16 @@ def test_mbus_searchtiming() -> None:
     assert len(asked) == len(set(asked))
 
 
+def test_mbus_searchhexadecimal() -> None:
+    """Letters at the digits that the search fixes are asked for although nothing points at them."""
+    asked = {}
+    for key in (0, 1):
+        plant = Plant(MBUS_SEARCHHEXADECIMAL=key)
+        assert sorted(scanned(plant)) == sorted([A, B])
+        asked[key] = any("52 FA FF FF FF" in data for _, data in plant.sent())
+    assert asked == {0: False, 1: True}
+
+
 def test_mbus_minprimaryaddress() -> None:
     """CFG-07: the first address that a primary scan asks."""
     keys: dict[str, Any] = {
