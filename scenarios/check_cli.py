@@ -24,6 +24,8 @@ from scenarios.checks.conformance.judgement import Claims, Profile
 from scenarios.checks.conformance.run import UnreachableError
 from scenarios.checks.expectation import ExpectedMeter
 from scenarios.checks.served_layout import value_text
+from scenarios.register_map.listed import of_path
+from scenarios.register_map.model import MapError
 from scenarios.run import tool_version
 from simulators import population as populations
 from simulators.document import PopulationError
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
     from reports.record import Case, RunRecord
     from scenarios.checks.conformance.table import Check
+    from scenarios.register_map import live
+    from scenarios.register_map.model import RegisterMap
 
 app = typer.Typer(
     name="check",
@@ -106,6 +110,15 @@ def check_gateway(
         str | None,
         typer.Option(metavar="NAME|FILE", help="Population whose meters must be served."),
     ] = None,
+    register_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--map",
+            metavar="FILE|DIR",
+            help="Where everything must stand: a register map, a Device_Handle.cfg or a data "
+            "directory.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides all that is drawn by chance.")] = 1,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write result.json, HTML and JUnit there.")
@@ -130,6 +143,7 @@ def check_gateway(
         claims=Claims(profile, connections_max=connections, idle_s=idle),
         limits=Limits(answer_s=timeout, silence_s=min(timeout, SILENCE_S)),
         meters=expected_meters(meters, seed),
+        register_map=expected_map(register_map),
     )
     _check_and_say(settings, report, as_json=as_json)
 
@@ -251,6 +265,17 @@ def expected_meters(name: str | None, seed: int) -> tuple[ExpectedMeter, ...] | 
     )
 
 
+def expected_map(path: Path | None) -> RegisterMap | None:
+    """The register map that a path names; exits where there is none."""
+    if path is None:
+        return None
+    try:
+        return of_path(path)
+    except MapError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+
+
 def _progress(console: Console, *, quiet: bool) -> Callable[[Check, Case | None], None]:
     """Print each check as it ends; on a terminal also the one that is under way."""
 
@@ -311,10 +336,11 @@ def _document(result: gateway.Result, paths: dict[str, Path]) -> dict[str, Any]:
     """The document of ``check gateway --json``."""
     return {
         **_summary(result.record, paths),
+        "layout": result.served.name if result.served else None,
         "word_order": result.word_order.name if result.word_order else None,
         "requests": result.requests,
         "connections": result.connections,
-        "meters": [_meter(group) for group in _groups(result)],
+        "meters": _meters(result),
     }
 
 
@@ -341,6 +367,24 @@ def _summary(record: RunRecord, paths: dict[str, Path]) -> dict[str, Any]:
 
 def _groups(result: gateway.Result) -> list[layout.MeterGroup]:
     return layout.group(result.blocks)[0] if result.word_order else []
+
+
+def _floats(result: gateway.Result) -> tuple[live.MeterFloats, ...]:
+    return result.served.floats if result.served and result.served.float_only else ()
+
+
+def _meters(result: gateway.Result) -> list[dict[str, Any]]:
+    """All meters with their values; the float-only layout has no more than the floats."""
+    if result.served is None or not result.served.float_only:
+        return [_meter(group) for group in _groups(result)]
+    return [
+        {
+            **_meter(layout.MeterGroup(found.meter, ())),
+            "unit_identifier": found.unit_identifier,
+            "values": [{"register": address, "float": value} for address, value in found.values],
+        }
+        for found in _floats(result)
+    ]
 
 
 def _meter(group: layout.MeterGroup) -> dict[str, Any]:
@@ -372,7 +416,14 @@ def _say(console: Console, result: gateway.Result, paths: dict[str, Path]) -> No
     for case in record.cases:
         if case.id.startswith("layout/"):
             _say_case(console, case)
-    for group in _groups(result):
+    for found in _floats(result):
+        meter = found.meter
+        name = f"{meter.manufacturer} {meter.serial_number}, {tables.medium_name(meter.medium)}"
+        place = f"{meter.address:5}  {name}, unit {found.unit_identifier}"
+        console.print(Text(place, style="bold"), soft_wrap=True)
+        for address, number in found.values:
+            console.print(Text(f"{address:5}    {number:g}"), soft_wrap=True)
+    for group in _groups(result) if not _floats(result) else ():
         meter = group.meter
         name = f"{meter.manufacturer} {meter.serial_number}, {tables.medium_name(meter.medium)}"
         console.print(Text(f"{meter.address:5}  {name}", style="bold"), soft_wrap=True)

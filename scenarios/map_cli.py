@@ -114,7 +114,7 @@ def _map_of(
     path = Path(source)
     try:
         if path.exists():
-            return of_path(path, settings)
+            return listed.of_path(path, settings)
         host, port = host_and_port(source)
         transport = Transport.UDP if udp else Transport.TCP
         limits = Limits(answer_s=timeout, silence_s=min(timeout, SILENCE_S))
@@ -126,15 +126,6 @@ def _map_of(
     except (UnreachableError, OSError, BudgetSpentError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(EXIT_ERROR) from None
-
-
-def of_path(path: Path, settings: Path | None = None) -> model.RegisterMap:
-    """The map of a data directory, a Device_Handle.cfg or a map file; raises `model.MapError`."""
-    if path.is_dir():
-        return listed.of_directory(path)
-    if path.suffix.lower() in (".cfg", ".xml"):
-        return listed.of_files(path, settings)
-    return model.load(path)
 
 
 async def _read(prober: Prober, source: str) -> model.RegisterMap:

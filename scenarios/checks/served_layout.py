@@ -8,7 +8,8 @@ what was seen, each row INCONCLUSIVE: seen, and compared with nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import math
+from typing import TYPE_CHECKING, Final, Protocol
 
 from reports.record import Case, Evidence, RegisterRow, RegisterTable
 from reports.verdict import Verdict
@@ -63,6 +64,42 @@ def check(looks: Sequence[Sequence[layout.Block]]) -> list[Case]:
         _flags(everything),
         _stable(*looks),
     ]
+
+
+class FloatsOfMeter(Protocol):
+    """A meter of the float-only layout; see `register_map.live`."""
+
+    @property
+    def unit_identifier(self) -> int:
+        """Under which unit it is served."""
+        ...
+
+    @property
+    def meter(self) -> layout.MeterBlock:
+        """The meter's own entry."""
+        ...
+
+    @property
+    def values(self) -> Sequence[tuple[int, float]]:
+        """Address and float of each value."""
+        ...
+
+
+def floats(meters: Sequence[FloatsOfMeter]) -> Case:
+    """Whether every value of the float-only layout is a number (C-10); which, nobody can tell."""
+    judgement = judge(
+        f"unit {found.unit_identifier}, register {address}: expected a number, seen {value}"
+        for found in meters
+        for address, value in found.values
+        if not math.isfinite(value)
+    )
+    return Case(
+        id="layout/floats",
+        title="Every value of the float-only layout is a finite float32",
+        requirements=("SRV-05", "REG-V.2"),
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+    )
 
 
 def identities(blocks: Sequence[layout.Block], expected: Sequence[ExpectedMeter]) -> Case:

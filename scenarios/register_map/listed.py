@@ -20,6 +20,7 @@ from scenarios.register_map.model import (
     Row,
     Type,
     gateway_rows,
+    load,
     meter_rows,
     value_rows,
 )
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
 UNIT_GATEWAY: Final = 255
 #: First register of a meter inside a unit of its own (C-11).
 FIRST_REGISTER: Final = 10
+
+
+def of_path(path: Path, settings: Path | None = None) -> RegisterMap:
+    """The map of a data directory, a Device_Handle.cfg or a map file; raises `MapError`."""
+    if path.is_dir():
+        return of_directory(path)
+    if path.suffix.lower() in (".cfg", ".xml"):
+        return of_files(path, settings)
+    return load(path)
 
 
 def of_directory(folder: Path) -> RegisterMap:

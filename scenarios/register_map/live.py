@@ -6,7 +6,7 @@ label stays empty; in the float-only layout there is neither unit nor scale.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from scenarios.checks import served_layout
@@ -58,6 +58,21 @@ class Served:
     is_gateway: bool
 
     @property
+    def blocks(self) -> tuple[layout.Block, ...]:
+        """The entries of all units in the manual's order of registers, without the floats."""
+        numbers = range(len(self.units))
+        return tuple(block for number in numbers for block in self.unit_blocks(number))
+
+    def unit_blocks(self, number: int) -> list[layout.Block]:
+        """The entries of one unit, as in `blocks`."""
+        return restored(_blocks(self.units[number]), self.word_order)
+
+    @property
+    def floats(self) -> tuple[MeterFloats, ...]:
+        """The meters of a float-only layout with their values."""
+        return tuple(found for unit in self.units for found in _floats(unit, self.word_order))
+
+    @property
     def name(self) -> str:
         """The layout in words."""
         if not self.is_gateway:
@@ -68,9 +83,42 @@ class Served:
         return ", ".join([*parts, self.word_order.value])
 
 
-async def served(prober: Prober) -> Served:
-    """Find out what is served; raises `conformance.UnreachableError` where nobody answers."""
-    maps = {prober.unit_identifier: (await survey(prober)).registers}
+@dataclass(frozen=True, slots=True)
+class MeterFloats:
+    """A meter of the float-only layout; `values` are address and float."""
+
+    unit_identifier: int
+    meter: layout.MeterBlock
+    values: tuple[tuple[int, float], ...]
+
+
+def _blocks(unit: ServedUnit) -> list[layout.Block]:
+    return [entry for entry in unit.entries if not isinstance(entry, FloatEntry)]
+
+
+def _floats(unit: ServedUnit, order: WordOrder) -> Iterator[MeterFloats]:
+    meter: layout.MeterBlock | None = None
+    values: list[tuple[int, float]] = []
+    for entry in unit.entries:
+        if isinstance(entry, FloatEntry):
+            values.append((entry.address, entry.float_value(order)))
+        elif isinstance(entry, layout.MeterBlock):
+            if meter is not None:
+                yield MeterFloats(unit.unit_identifier, meter, tuple(values))
+            (restored_meter,) = restored([entry], order)
+            assert isinstance(restored_meter, layout.MeterBlock)
+            meter, values = restored_meter, []
+    if meter is not None:
+        yield MeterFloats(unit.unit_identifier, meter, tuple(values))
+
+
+async def served(prober: Prober, first: Survey | None = None) -> Served:
+    """Find out what is served; raises `conformance.UnreachableError` where nobody answers.
+
+    `first` is a survey of the prober's own unit, if there was one already.
+    """
+    found = first if first is not None else await survey(prober)
+    maps = {prober.unit_identifier: dict(found.registers)}
     own = maps[prober.unit_identifier]
     is_gateway = served_layout.is_standard(layout.read_mapped(own))
     multi_slave = False
@@ -79,6 +127,15 @@ async def served(prober: Prober) -> Served:
             maps[unit] = (await _survey_of(prober, unit)).registers
             multi_slave = True
     return await _read(prober, maps, multi_slave=multi_slave, is_gateway=is_gateway)
+
+
+async def again(prober: Prober, before: Served) -> Served:
+    """Look once more at the units that were found, in the layout that was found."""
+    units = []
+    for unit in before.units:
+        registers = (await _survey_of(prober, unit.unit_identifier)).registers
+        units.append(await _unit(prober, unit.unit_identifier, registers, before.float_only))
+    return replace(before, units=tuple(units))
 
 
 async def _read(
@@ -96,13 +153,20 @@ async def _read(
     if not float_only:
         units = tuple(ServedUnit(unit, tuple(blocks)) for unit, blocks in standard.items())
         return Served(units, float_only, multi_slave, order, is_gateway)
-    found = []
-    for unit, registers in maps.items():
-        for entry in list(zeros(read_float_only(registers))):
-            if not await _is_mapped(prober, unit, entry.address, FLOAT_LENGTH):
-                del registers[entry.address], registers[entry.address + 1]
-        found.append(ServedUnit(unit, read_float_only(registers)))
+    found = [await _unit(prober, unit, registers, True) for unit, registers in maps.items()]
     return Served(tuple(found), float_only, multi_slave, float_word_order(found), is_gateway)
+
+
+async def _unit(
+    prober: Prober, unit: int, registers: dict[int, int], float_only: bool
+) -> ServedUnit:
+    """The entries of one unit; zeros among floats are asked for by themselves."""
+    if not float_only:
+        return ServedUnit(unit, tuple(layout.read_mapped(registers)))
+    for entry in list(zeros(read_float_only(registers))):
+        if not await _is_mapped(prober, unit, entry.address, FLOAT_LENGTH):
+            del registers[entry.address], registers[entry.address + 1]
+    return ServedUnit(unit, read_float_only(registers))
 
 
 async def _survey_of(prober: Prober, unit: int) -> Survey:
