@@ -7,7 +7,7 @@ import contextlib
 import json
 import signal
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads the annotations while it runs
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -71,6 +71,16 @@ def host_and_port(text: str, *, default_port: int | None = PORT_MODBUS) -> tuple
     return host, int(port)
 
 
+MapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--map",
+        metavar="FILE|DIR",
+        help="Where all must stand: a register map, a Device_Handle.cfg, a data directory.",
+    ),
+]
+
+
 @app.command("gateway")
 def check_gateway(
     target: Annotated[
@@ -110,15 +120,7 @@ def check_gateway(
         str | None,
         typer.Option(metavar="NAME|FILE", help="Population whose meters must be served."),
     ] = None,
-    register_map: Annotated[
-        Path | None,
-        typer.Option(
-            "--map",
-            metavar="FILE|DIR",
-            help="Where everything must stand: a register map, a Device_Handle.cfg or a data "
-            "directory.",
-        ),
-    ] = None,
+    register_map: MapOption = None,
     seed: Annotated[int, typer.Option(help="Decides all that is drawn by chance.")] = 1,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write result.json, HTML and JUnit there.")
