@@ -58,9 +58,19 @@ class SessionProtocol(asyncio.Protocol):
         if session is None or session.closing:
             return
         try:
-            self._send(session, session.received(data, self._now()))
+            answer = session.received(data, self._now())
+            if answer:
+                self._transport.write(answer)
+            # A timer that comes early only looks again, so most chunks leave it alone.
+            if session.closing or self._timer is None or self._is_late(session):
+                self._send(session, b"")
         except Exception as error:
             self._fail(error)
+
+    def _is_late(self, session: StreamSession) -> bool:
+        """Whether the timer would come behind the session's deadline."""
+        deadline = session.deadline()
+        return deadline is not None and deadline < self._timer_at
 
     def eof_received(self) -> bool:
         """Close: a peer that has said its last word gets what is under way and no more."""
