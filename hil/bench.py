@@ -14,6 +14,7 @@ place stand here; secrets do not.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -235,6 +236,11 @@ def schema() -> dict[str, Any]:
     generated = Document.model_json_schema()
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Bench"}
     return head | {key: value for key, value in generated.items() if key != "title"}
+
+
+def schema_text() -> str:
+    """Return the schema as it stands in ``hil/bench.schema.json``."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 # --- What was wrong ---------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def check(
 ) -> None:
     """Check bench files: all mistakes of all files, with line and column."""
     if schema:
-        typer.echo(json.dumps(bench_files.schema(), indent=1, ensure_ascii=False))
+        typer.echo(bench_files.schema_text(), nl=False)
         return
     if not files:
         _complain("want a bench file, or --schema")

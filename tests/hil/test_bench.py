@@ -281,6 +281,12 @@ def test_virtual_bench() -> None:
     assert packaged.gateways[packaged.gateway_name()].kind == "reference"
 
 
+def test_published_schema_is_up_to_date() -> None:
+    """The file for editors is what the models say."""
+    published = Path(bench.__file__).with_name("bench.schema.json").read_text("utf-8")
+    assert published == bench.schema_text()
+
+
 def test_schema(folder: Path) -> None:
     """The published schema is valid and takes the good file."""
     schema = bench.schema()
