@@ -172,8 +172,9 @@ async def _scan_when_ready(appliance: Appliance) -> None:
     await appliance.ready()
     try:
         await appliance.scan()
-    except LineError:
-        # The failure is in the log, and the gateway goes on without the meters of this scan.
+    except (LineError, InterruptedError):
+        # The failure is in the log, and the gateway goes on without the meters of this scan; or
+        # it was told to stop in the middle of it.
         return
 
 

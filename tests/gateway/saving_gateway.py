@@ -3,7 +3,8 @@
 Imports take longer than a life, so this process imports once and forks: for every line on standard
 input one gateway on the data directory in argv. A gateway numbers its saves on from what is there:
 METER_TIME in chip.ini and the label of its meter carry the number. On standard output it says
-``pid N``, ``ready``, ``saved N`` when save N has returned, and every complaint about a file.
+``pid N``, ``ready``, ``found M N`` for the numbers in chip.ini and in the list, ``saved N`` when
+save N has returned, and every complaint about a file.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ async def save_on_and_on(rt: Runtime) -> None:
             door.add_meters("12345678", label="n0")
             await door.save()
         number = door.configuration().meter_time - FIRST_METER_TIME
+        say(f"found {number} {door.meters()[0].entry.user.removeprefix('n')}")
         while True:
             number += 1
             door.set_key("METER_TIME", str(FIRST_METER_TIME + number))
