@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from gateway.complaints import complain
 from gateway.device import addressing, diagnosis, plans
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from gateway.runtime.port import EventValue, Runtime
 
 EXIT_BAD_NEWS: Final = 1
+#: Share of a search behind which its progress shows what is left.
+ESTIMATE_FROM: Final = 0.2
 #: Transports that carry bytes alone: no master can change the speed behind them.
 FIXED_SPEED: Final = ("socket://", "udp://")
 #: Bytes that `raw` sends in one telegram at most: the longest of the standard (MBDOC48 p.22-23).
@@ -288,10 +290,8 @@ class _Searching:
 
     def __init__(self, console: Console, *, quiet: bool) -> None:
         self._progress = Progress(
-            TextColumn("searching"),
-            BarColumn(),
+            BarColumn(bar_width=16),
             TextColumn("{task.percentage:3.0f} %  {task.fields[status]}"),
-            TimeElapsedColumn(),
             console=console,
             disable=quiet or not console.is_terminal,
             transient=True,
@@ -316,13 +316,13 @@ class _Searching:
         if kind != "scan.probe":
             return
         expected = fields.get("expected")
-        of = f" of about {expected}" if expected else ""
-        status = (
-            f"{fields['found']}{of} found, {fields['selects']} masks, "
-            f"{fields['collisions']} collisions"
-        )
-        share = fields.get("share")
+        of = f" of ~{expected:.0f}" if isinstance(expected, int | float) and expected else ""
+        share, seconds = fields.get("share"), fields.get("seconds")
         done = float(share) if isinstance(share, int | float) else 0.0
+        spent = float(seconds) if isinstance(seconds, int | float) else 0.0
+        # Early on the share says little: one collision may be worth half the search.
+        left = f", ~{spent * (1 - done) / done:.0f} s left" if done > ESTIMATE_FROM else ""
+        status = f"{fields['found']}{of} found, {fields['selects']} masks, {spent:.0f} s{left}"
         self._progress.update(self._task, completed=done, status=status)
 
 
@@ -448,6 +448,8 @@ def _diagnosis_document(
                 "unasked": one.unasked.hex(),
                 "echoes": one.echoes,
                 "heard_after_ns": one.heard_after_ns,
+                "late": one.late,
+                "at_second_call": one.at_second_call,
             }
             for one in found
         ],

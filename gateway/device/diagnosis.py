@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.device.link import AnswerKind, Link
 from gateway.mbus.address import SecondaryMask
-from gateway.runtime.port import NS_PER_S
+from gateway.runtime.port import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -29,6 +29,8 @@ ADDRESS_TEST: Final = 0xFE
 #: How long the line is listened to before anything is sent.
 LISTEN_NS: Final = NS_PER_S
 EVERYBODY: Final = SecondaryMask("FFFFFFFF", 0xFFFF, 0xFF, 0xFF)
+#: How long after a call that stayed unanswered somebody may still answer too late.
+LATE_NS: Final = 5 * NS_PER_S
 #: Unasked characters in a second from which a talker is more likely than a disturbance.
 BABBLE_CHARACTERS: Final = 4
 
@@ -53,6 +55,10 @@ class AtBaudrate:
     echoes: bool
     heard_after_ns: int | None
     """From the end of the selection to the end of what came back."""
+    late: bool = False
+    """Whether it came when MBUS_TIMEOUT was over."""
+    at_second_call: bool = False
+    """Whether it came only when the same was asked once more."""
 
     @property
     def anybody(self) -> bool:
@@ -84,13 +90,23 @@ async def sweep(
             await link.settle()
         answer = await link.probe(EVERYBODY, tries=1, first_byte_ns=_window(link))
         heard_after = rt.now() - answer.request_end_ns if answer.data else None
-        selected = _heard(answer.kind)
-        if answer.kind is not AnswerKind.SILENCE:
+        late, again = False, False
+        if answer.kind is AnswerKind.SILENCE:
+            late = bool(await link.listen(answer.request_end_ns + LATE_NS))
+            if late:
+                heard_after = rt.now() - answer.request_end_ns - link.idle_ns
+            else:
+                answer = await link.probe(EVERYBODY, tries=1, first_byte_ns=_window(link))
+                again = bool(answer.data)
+                heard_after = rt.now() - answer.request_end_ns if again else None
+        selected = Heard.ONE_OR_MORE if late else _heard(answer.kind)
+        if late or answer.kind is not AnswerKind.SILENCE:
             await link.settle(answer.request_end_ns + link.longest_answer_ns())
         tested = await link.reset(ADDRESS_TEST)
         if tested.kind is not AnswerKind.SILENCE:
             await link.settle(rt.now() + link.longest_answer_ns())
-        yield AtBaudrate(baudrate, selected, _heard(tested.kind), unasked, link.echoes, heard_after)
+        heard = (selected, _heard(tested.kind))
+        yield AtBaudrate(baudrate, *heard, unasked, link.echoes, heard_after, late, again)
 
 
 def _window(link: Link) -> int:
@@ -105,7 +121,7 @@ def _heard(kind: AnswerKind) -> Heard:
 
 def remedies(found: Sequence[AtBaudrate], baudrate: int) -> list[Remedy]:
     """What the findings advise, for a device that is set to `baudrate`; never empty."""
-    advice = [*_line_remedies(found), *_baud_remedies(found, baudrate)]
+    advice = [*_line_remedies(found), *_baud_remedies(found, baudrate), *_call_remedies(found)]
     own = next((one for one in found if one.baudrate == baudrate), None)
     if own is not None and own.tested is not Heard.NOTHING and own.selected is Heard.NOTHING:
         advice.append(
@@ -169,3 +185,27 @@ def _baud_remedies(found: Sequence[AtBaudrate], baudrate: int) -> list[Remedy]:
     which = ", ".join(str(one) for one in others)
     finding = f"meters answer at {which} Bd" + (" too" if own else f" and not at {baudrate} Bd")
     return [Remedy(finding, f"try a different M-Bus baud rate: MBUS_BAUDRATE={others[0]}")]
+
+
+def _call_remedies(found: Sequence[AtBaudrate]) -> list[Remedy]:
+    """Meters that answer late, or not to every request."""
+    advice = []
+    for one in found:
+        if one.late and one.heard_after_ns is not None:
+            took_ms = one.heard_after_ns // NS_PER_MS
+            advice.append(
+                Remedy(
+                    f"somebody answers at {one.baudrate} Bd when MBUS_TIMEOUT is over, "
+                    f"after {took_ms} ms",
+                    f"a higher M-Bus timeout: MBUS_TIMEOUT={took_ms * 3 // 2}, with "
+                    "MBUS_SEARCHTIMING=LITERAL for a scan",
+                )
+            )
+        if one.at_second_call:
+            advice.append(
+                Remedy(
+                    f"somebody answers at {one.baudrate} Bd, but not to every request",
+                    "increase MBUS_MAXRETRY, with MBUS_SEARCHTIMING=LITERAL for a scan",
+                )
+            )
+    return advice

@@ -194,3 +194,21 @@ def test_meters_without_secondary_addresses_want_a_primary_scan() -> None:
     form = diagnosis.AtBaudrate(2400, Heard.NOTHING, Heard.ONE_OR_MORE, b"", False, None)
     [remedy] = diagnosis.remedies([form], 2400)
     assert "PRIMARYSCAN" in remedy.advice
+
+
+def test_a_meter_that_answers_late_wants_a_higher_time_out() -> None:
+    """Remedy 7: the answer comes, but MBUS_TIMEOUT (300 ms here) is over."""
+    found, remedies = diagnosed(2400, meters=({**METERS[0], "faults": [{"late": {"by": "2 s"}}]},))
+    assert found[0].late
+    assert found[0].anybody
+    assert remedies[0].finding.startswith("somebody answers at 2400 Bd when MBUS_TIMEOUT is over")
+    timeout = int(remedies[0].advice.split("MBUS_TIMEOUT=")[1].split(",")[0])
+    assert 2500 < timeout < 5000
+
+
+def test_a_meter_that_does_not_answer_every_request_wants_more_tries() -> None:
+    """Remedy 10: the first call stays unanswered, the second does not."""
+    meters = ({**METERS[0], "faults": [{"silent": {"times": 1}}]},)
+    found, remedies = diagnosed(2400, meters=meters)
+    assert found[0].at_second_call
+    assert "MBUS_MAXRETRY" in remedies[0].advice
