@@ -7,6 +7,7 @@ import contextlib
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,6 +18,7 @@ from rich.text import Text
 from reports import html, junit
 from reports.record import portable_command
 from reports.verdict import Verdict
+from scenarios import watch_view
 from scenarios.checks import gateway
 from scenarios.checks.client import run as client
 from scenarios.checks.client.decoded import ValuesError
@@ -31,7 +33,7 @@ from simulators import population as populations
 from simulators.document import PopulationError
 from simulators.modbus import layout, tables
 from simulators.modbus.watch.server import Misbehaviour  # noqa: TC001 - for typer, as Path
-from simulators.modbus.wire import SILENCE_S, Limits, Transport
+from simulators.modbus.wire import SILENCE_S, Limits, Prober, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +83,28 @@ MapOption = Annotated[
 ]
 
 
+IntrusiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--intrusive",
+        help="Also fill all connections, send malformed frames and other function codes.",
+    ),
+]
+WatchOption = Annotated[
+    float | None,
+    typer.Option(
+        "--watch", metavar="S", min=0.2, max=3600,
+        help="Check nothing; show the live image every S seconds, changes marked, until Ctrl-C.",
+    ),
+]  # fmt: skip
+LooksOption = Annotated[
+    int | None, typer.Option("--looks", min=1, help="With --watch: end after so many looks.")
+]
+#: A watch has no end of its own, so neither has its budget.
+WATCH_REQUESTS_MAX: Final = 1_000_000_000
+WATCH_CONNECTIONS_MAX: Final = 1_000_000
+
+
 @app.command("gateway")
 def check_gateway(
     target: Annotated[
@@ -97,13 +121,7 @@ def check_gateway(
         typer.Option(help="reference: this gateway's manual counts; generic: Modbus alone."),
     ] = Profile.REFERENCE,
     udp: Annotated[bool, typer.Option("--udp", help="Ask over UDP in place of TCP.")] = False,
-    intrusive: Annotated[
-        bool,
-        typer.Option(
-            "--intrusive",
-            help="Also fill all connections, send malformed frames and other function codes.",
-        ),
-    ] = False,
+    intrusive: IntrusiveOption = False,
     slow: Annotated[
         bool, typer.Option("--slow", help="Also wait for the idle limit and for moving values.")
     ] = False,
@@ -121,6 +139,8 @@ def check_gateway(
         typer.Option(metavar="NAME|FILE", help="Population whose meters must be served."),
     ] = None,
     register_map: MapOption = None,
+    watch: WatchOption = None,
+    looks: LooksOption = None,
     seed: Annotated[int, typer.Option(help="Decides all that is drawn by chance.")] = 1,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write result.json, HTML and JUnit there.")
@@ -147,7 +167,33 @@ def check_gateway(
         meters=expected_meters(meters, seed),
         register_map=expected_map(register_map),
     )
-    _check_and_say(settings, report, as_json=as_json)
+    if watch is not None:
+        _watch(settings, watch, looks)
+    else:
+        _check_and_say(settings, report, as_json=as_json)
+
+
+def _watch(settings: gateway.Settings, every_s: float, looks: int | None) -> None:
+    """Show the live image; Ctrl-C is the way to end it and no mistake."""
+    limits = replace(
+        settings.limits,
+        requests_max=WATCH_REQUESTS_MAX,
+        connections_max=WATCH_CONNECTIONS_MAX,
+    )
+    prober = Prober(
+        settings.host,
+        settings.port,
+        transport=settings.transport,
+        unit_identifier=settings.unit_identifier,
+        limits=limits,
+    )
+    try:
+        asyncio.run(watch_view.watch(prober, Console(), every_s=every_s, looks=looks))
+    except OSError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_ERROR) from None
+    except KeyboardInterrupt:
+        raise typer.Exit from None
 
 
 def _check_and_say(settings: gateway.Settings, report: Path | None, *, as_json: bool) -> None:
