@@ -106,7 +106,11 @@ async def watch(prober: Prober, console: Console, *, every_s: float, looks: int 
     before: dict[tuple[int, int], Shown] = {}
     now = list(lines(found))
     console.print(Text(f"{prober.host}:{prober.port}: {found.name}"), soft_wrap=True)
-    with Live(table(now, before), console=console, auto_refresh=False) as view:
+    if not console.is_terminal:
+        console.print(table(now, before))
+    with Live(console=console, auto_refresh=False) as view:
+        if console.is_terminal:
+            view.update(table(now, before), refresh=True)
         count = 1
         while looks is None or count < looks:
             await asyncio.sleep(every_s)

@@ -32,6 +32,7 @@ def test_elsewhere_than_on_a_terminal_changes_are_lines() -> None:
     """The energy of meter A moves with every read, the flow temperature never does."""
     text = watched(Layout(), terminal=False)
     assert "standard, most significant register first" in text
+    assert text.index("LUG 66600106") < text.index("->")
     changed = [line for line in text.splitlines() if "->" in line]
     assert any(line.startswith("unit 255, register 20: ") for line in changed)
     assert not any("register 30:" in line for line in changed)
