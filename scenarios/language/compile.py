@@ -445,10 +445,12 @@ class _Compiler:
         """Refuse to watch registers that nothing reads before the end of the run."""
         if lowering.reads_registers:
             return
-        for need in [*self._needs]:
-            watched = next((item for item in judged if item.id == need.owner), None)
-            in_step = not need.owner and need in lowering.watched_registers
-            if need.capability is not Capability.MODBUS or not (watched or in_step):
+        watching = {item.id for item in judged}
+        in_steps = set(lowering.watched_registers)
+        for need in self._needs:
+            if need.capability is not Capability.MODBUS:
+                continue
+            if need.owner not in watching and (need.owner or need not in in_steps):
                 continue
             message = "nothing in this file reads the registers before the end of the run"
             self._complain("SCN038", message, need.place, "start a client, or poll")

@@ -16,6 +16,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from scenarios.language import quick_yaml
 from scenarios.language.diagnostics import Diagnostic, Place, ScenarioError, Severity
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Source:
     def parse(cls, name: str, text: str) -> Source:
         """Read YAML 1.2; raises ScenarioError with the place of a mistake."""
         source = cls(name, text)
+        if len(text) >= quick_yaml.WORTHWHILE:
+            source.tree = quick_yaml.load(text)
+            if source.tree is not None:
+                return source
         try:
             source.tree = YAML(typ="rt").load(text)
         except DuplicateKeyError as error:

@@ -236,3 +236,25 @@ def test_the_schema_refuses_an_unknown_key_and_an_unknown_verb() -> None:
     loaded = YAML(typ="safe").load(_built().to_yaml())
     assert not validator.is_valid(loaded | {"titel": "x"})
     assert not validator.is_valid(loaded | {"do": [{"scann": {}}]})
+
+
+def test_a_file_of_ten_thousand_lines_compiles() -> None:
+    """Nothing in the compiler grows faster than the file: the counts are what was written."""
+    meters = "".join(
+        f"    - {{id: m{n}, profile: heat-basic, identification_number: {10_000_000 + n}}}\n"
+        for n in range(1000)
+    )
+    steps = "".join(
+        f"  - power: {{meter: m{n % 1000}, to: off}}\n  - wait: {n % 7 + 1} ms\n"
+        for n in range(3500)
+    )
+    expected = "".join(
+        f'  - {{id: E{n}, that: "always(rise(meter(m{n % 1000}).powered) -> '
+        f'eventually[0, {n} s](meter(m{n % 1000}).answering))"}}\n'
+        for n in range(2000)
+    )
+    head = "scenario: big\nversion: 1\ntitle: Big\nworld:\n  meters:\n"
+    text = f"{head}{meters}do:\n{steps}expect:\n{expected}"
+    assert len(text.splitlines()) > 10_000
+    scenario = compile_text(text).require()
+    assert (len(scenario.do.steps), len(scenario.expect)) == (7000, 2000)
