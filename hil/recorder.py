@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.runtime.aio import AioEngine
-    from gateway.runtime.port import Fault, Line, Received
+    from gateway.runtime.port import Fault, Line, Received, Stream
     from simulators.network import Network
     from simulators.observation import Observation
 
@@ -82,16 +82,23 @@ class RecordingRuntime(AioRuntime):
 
     async def open_line(self, url: str, line_format: LineFormat) -> Line:
         """Open a port that is recorded."""
+        return await open_recorded(self.engine, url, line_format, self._recording)
 
-        def kind(engine: AioEngine, name: str, form: LineFormat) -> HostLine:
-            return RecordedLine(engine, name, form, self._recording)
 
-        line = await open_line(self.engine, url, line_format, kind)
-        assert isinstance(line, RecordedLine), "kind makes nothing else"
-        transport = line._transport  # noqa: SLF001 - a line tells nobody else how it is carried
-        if transport is not None:
-            self._recording.tolerance_ns = transport.gap_tolerance_ns
-        return line
+async def open_recorded(
+    engine: AioEngine, url: str, line_format: LineFormat, recording: Recording
+) -> Line:
+    """Open a port of the real world that tells `recording` what passes; raises `LineError`."""
+
+    def kind(engine: AioEngine, name: str, form: LineFormat) -> HostLine:
+        return RecordedLine(engine, name, form, recording)
+
+    line = await open_line(engine, url, line_format, kind)
+    assert isinstance(line, RecordedLine), "kind makes nothing else"
+    transport = line._transport  # noqa: SLF001 - a line tells nobody else how it is carried
+    if transport is not None:
+        recording.tolerance_ns = transport.gap_tolerance_ns
+    return line
 
 
 class RecordedPort:
@@ -154,6 +161,38 @@ class Segment:
     connection: int
     to_server: bool
     data: bytes
+
+
+class RecordedStream:
+    """A client's connection that keeps what passes; otherwise the stream that it is given."""
+
+    def __init__(self, stream: Stream, connection: int, segments: list[Segment]) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._segments = segments
+
+    async def read(self, limit: int, *, until: int | None = None) -> bytes:
+        """Read, and keep what came."""
+        data = await self._stream.read(limit, until=until)
+        self._keep(data, to_server=False)
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Write, and keep what went."""
+        self._keep(data, to_server=True)
+        await self._stream.write(data)
+
+    def _keep(self, data: bytes, *, to_server: bool) -> None:
+        if data and len(self._segments) < SEGMENTS_MAX:
+            self._segments.append(Segment(time.time_ns(), self._connection, to_server, data))
+
+    async def write_eof(self) -> None:
+        """Say that nothing more will be written."""
+        await self._stream.write_eof()
+
+    async def close(self) -> None:
+        """Close both directions."""
+        await self._stream.close()
 
 
 class ModbusTap:

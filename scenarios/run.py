@@ -5,10 +5,11 @@ A file that does not check stops everything before anything runs, with all compl
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -62,6 +63,10 @@ class Result:
     trace_sha256: str | None
     virtual_ns: int
     real_ns: int
+    #: What passed on the wires, as files by their names.
+    captures: Mapping[str, bytes] = field(default_factory=dict)
+    #: What the command needs besides the name of the backend.
+    options: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -72,7 +77,8 @@ class Result:
     def repeat_command(self) -> str:
         """The one command that repeats this run."""
         file = shlex.quote(self.scenario.file)
-        return f"meterbench scenario run {file} --backend {self.backend} --seed {self.seed}"
+        where = f"--backend {self.backend}{self.options}"
+        return f"meterbench scenario run {file} {where} --seed {self.seed}"
 
     def to_document(self) -> dict[str, Any]:
         """Return the entry of ``scenario run --json``."""
@@ -224,6 +230,8 @@ def _result(
         trace_sha256=outcome.log.sha256() if outcome is not None else None,
         virtual_ns=outcome.end_ns if outcome is not None else 0,
         real_ns=real_ns,
+        captures=outcome.captures if outcome is not None else {},
+        options=getattr(backend, "options", ""),
     )
 
 
@@ -275,7 +283,8 @@ def to_record(
             _trace(name, result)
             for name, result in zip(names, results, strict=True)
             if result.trace
-        ],
+        ]
+        + [_capture(name, data) for name, data in captures(results).items()],
     )
 
 
@@ -322,6 +331,22 @@ def _trace(name: str, result: Result) -> Trace:
         sha256=result.trace_sha256,
         size_bytes=len(result.trace.encode()),
     )
+
+
+def _capture(name: str, data: bytes) -> Trace:
+    kind = "modbus" if name.endswith("modbus.pcapng") else "bus"
+    digest = hashlib.sha256(data).hexdigest()
+    return Trace(name=name, kind=kind, sha256=digest, size_bytes=len(data))
+
+
+def captures(results: Sequence[Result]) -> dict[str, bytes]:
+    """Return what passed on the wires of all runs, by file name."""
+    pairs = zip(_unique_names(results), results, strict=True)
+    return {
+        f"{trace_name(name).removesuffix('.jsonl')}.{file}": data
+        for name, result in pairs
+        for file, data in result.captures.items()
+    }
 
 
 def trace_name(name: str) -> str:

@@ -430,6 +430,8 @@ def _write_report(folder: Path, results: Sequence[Result], backend: Backend) -> 
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
+        for name, data in running.captures(results).items():
+            (folder / name).write_bytes(data)
     except OSError as error:
         typer.echo(f"error: the report cannot be written: {error}", err=True)
         raise typer.Exit(exit_code(Verdict.ERROR)) from error

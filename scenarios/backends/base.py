@@ -75,6 +75,8 @@ class Outcome:
     expected: Mapping[str, ExpectedMeter]
     clock: Clock
     failure: StepFailure | None = None
+    #: What passed on the wires, as files by their names; empty where a backend keeps none.
+    captures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Backend(Protocol):

@@ -9,10 +9,13 @@ the scenario brings its own meters; on a real one they must be wired to it, by t
 from __future__ import annotations
 
 import asyncio
+import shlex
 import tempfile
+import time
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.runtime.port import LineFormat
 from hil import bench as bench_files
@@ -22,6 +25,8 @@ from hil.drivers import open_switch
 from hil.gateways import offers_of, open_gateway
 from hil.host import Host
 from hil.protocols import Offer, UnavailableError
+from hil.recorder import RecordedStream, Segment, open_recorded, to_pcapng
+from hil.recording import Recording
 from hil.resources import (
     NetworkGateway,
     ReferenceGateway,
@@ -49,7 +54,7 @@ from simulators import endpoints
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from gateway.runtime.port import Runtime, Task
+    from gateway.runtime.port import Line, Runtime, Stream, Task
     from hil.bench import Bench
     from hil.protocols import DeviceUnderTest, Switchable
     from hil.resources import Bus
@@ -101,6 +106,13 @@ class HilBackend:
         entry = self._bench.places[self._place]
         self._bus_name, self._gateway_name = entry.bus, entry.gateway
         self._told_lease = ""
+
+    @property
+    def options(self) -> str:
+        """What the command line needs to find this bench again."""
+        if self._bench.source == "virtual.yaml":
+            return ""
+        return f" --bench {shlex.quote(self._bench.source)} --place {self._place}"
 
     # --- What can be done ---------------------------------------------------------------------
 
@@ -200,10 +212,43 @@ class HilBackend:
         assert bus is not None, "checked before"
         inside = isinstance(gateway, ReferenceGateway) and gateway.runs == "inside"
         if isinstance(bus, VirtualBus) and inside:
-            return await play(scenario, seed, Carrier(bus.through, scenario.world.baudrate))
+            carrier = Carrier(bus.through, scenario.world.baudrate)
+            return await play(scenario, seed, carrier, RecordedTime)
         return await _Outside(self._bench, self._bus_name or "", self._gateway_name or "").play(
             scenario, seed, inside=inside
         )
+
+
+class RecordedTime(ScenarioTime):
+    """Real time that keeps what passes at the gateway's port and at the clients' connections."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._recording = Recording("bus", LineFormat(), time.time_ns() - self.now())
+        self._segments: list[Segment] = []
+        self._server = ("127.0.0.1", 502)
+        self._connections = 0
+
+    async def open_line(self, url: str, line_format: LineFormat) -> Line:
+        """Open a port that is recorded."""
+        return await open_recorded(self.engine, url, line_format, self._recording)
+
+    async def connect(self, host: str, port: int) -> Stream:
+        """Open a connection that is recorded."""
+        self._connections += 1
+        self._server = (host, port)
+        stream = await super().connect(host, port)
+        return RecordedStream(stream, self._connections, self._segments)
+
+    def captures(self) -> dict[str, bytes]:
+        """Return what passed; no file for a wire at which nobody here was."""
+        files = {}
+        if self._recording.chunks:
+            files["bus.jsonl"] = self._recording.to_jsonl().encode()
+            files["bus.pcapng"] = self._recording.to_pcapng()
+        if self._segments:
+            files["modbus.pcapng"] = to_pcapng(self._segments, self._server)
+        return files
 
 
 class Carrier:
@@ -270,7 +315,7 @@ class _Outside:
             for path, data in files_of(scenario.world).items():
                 storage.replace(path, data)
             recorder = Recorder()
-            runtime = ScenarioTime(
+            runtime = RecordedTime(
                 clock_of(scenario), seed=f"{scenario.name}/{seed}", storage=storage,
                 recorder=recorder,
             )  # fmt: skip
@@ -285,7 +330,8 @@ class _Outside:
                 stage.bind(dut, relays)
                 return await stage.play(scenario, uncertainty_ns)
 
-            return await runtime.run(main)
+            outcome = await runtime.run(main)
+            return replace(outcome, captures=runtime.captures())
 
     async def _open_bus(
         self, scenario: Scenario, network: Network, folder: Path, stack: AsyncExitStack

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -62,6 +62,10 @@ class ScenarioTime(AioRuntime):
     def __init__(self, clock: int, *, seed: str, storage: Storage, recorder: Recorder) -> None:
         super().__init__(seed=seed, storage=storage, log=recorder.logged)
         self._clock = clock
+
+    def captures(self) -> dict[str, bytes]:
+        """Return what was kept of the wires, as files; nothing here."""
+        return {}
 
     def unix_time(self) -> int:
         """Return the scenario's time of day."""
@@ -127,11 +131,16 @@ async def play_with_process(scenario: Scenario, seed: int) -> Outcome:
                 await stage.closed()
 
 
-async def play(scenario: Scenario, seed: int, carried: Carried = nullcontext) -> Outcome:
+async def play(
+    scenario: Scenario,
+    seed: int,
+    carried: Carried = nullcontext,
+    kind: type[ScenarioTime] | None = None,
+) -> Outcome:
     """Build the world in this event loop and let the scenario run in it.
 
     `carried` puts something between the pseudo-terminal of the bus and the gateway: it is given
-    the terminal's path and yields the URL for the gateway.
+    the terminal's path and yields the URL for the gateway. `kind` is a runtime that does more.
     """
     world = scenario.world
     network = network_of(scenario, seed)
@@ -145,7 +154,7 @@ async def play(scenario: Scenario, seed: int, carried: Carried = nullcontext) ->
         stack.callback(stop_clock, network)
         url = stack.enter_context(carried(str(folder / "bus")))
         recorder = Recorder()
-        runtime = ScenarioTime(
+        runtime = (kind or ScenarioTime)(
             clock_of(scenario), seed=f"{scenario.name}/{seed}", storage=storage, recorder=recorder
         )
         wiring = wiring_of(scenario, url)
@@ -155,7 +164,8 @@ async def play(scenario: Scenario, seed: int, carried: Carried = nullcontext) ->
             played = Stage(rt, network, wiring, recorder, storage)
             return await played.play(scenario, uncertainty_ns)
 
-        return await runtime.run(main)
+        outcome = await runtime.run(main)
+        return replace(outcome, captures=runtime.captures())
 
 
 def network_of(scenario: Scenario, seed: int) -> Network:

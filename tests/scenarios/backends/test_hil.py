@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from hil import bench as bench_files
 from hil import leases
+from hil import recording as recordings
 from reports.verdict import Verdict
 from scenarios import run as running
 from scenarios.backends.hil import HilBackend
@@ -119,10 +121,20 @@ def test_reference_gateway_behind_a_real_program(tmp_path: Path) -> None:
     chosen = backend("inside", tmp_path)
     result = running.run_scenario(scenario(FOUND, tmp_path), chosen)
     assert result.verdict is Verdict.PASS, result.judged.reason
-    facts = running.to_record([result], facts=chosen.facts()).run.facts
+    record = running.to_record([result], facts=chosen.facts())
+    facts = record.run.facts
     assert facts["bench"] == "many"
     assert facts["bus bridged"].endswith("through socat-tcp")
     assert facts["lease"] == "none needed: every resource is virtual"
+    kept = running.captures([result])
+    traces = {trace.name: trace for trace in record.traces}
+    assert set(kept) == {"found.bus.jsonl", "found.bus.pcapng", "found.modbus.pcapng"}
+    for name, data in kept.items():
+        assert traces[name].sha256 == hashlib.sha256(data).hexdigest()
+    bus = recordings.load(kept["found.bus.jsonl"].decode(), "bus.jsonl")
+    number = bytes.fromhex("66600106")[::-1]
+    assert any(number in exchange.answer for exchange in bus.exchanges())
+    assert "--bench bench.yaml --place inside" in result.repeat_command
 
 
 def test_gateway_as_a_process(tmp_path: Path) -> None:
