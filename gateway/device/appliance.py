@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.device.readings import MeterReading
     from gateway.device.rows import PageList, Row
     from gateway.device.scan import ScanReport
+    from gateway.device.watchdogs import Watched
     from gateway.device.webcom import User
     from gateway.modbus.session import Client, Counters
     from gateway.runtime.port import Runtime
@@ -73,6 +74,8 @@ class Appliance:
 
         Raises OSError, naming the address, when the Modbus port cannot be bound.
         """
+        if self._restart is not None:
+            self._rt.log("gateway.restart.reason", **self._restart.fields())
         while True:
             ending = await self._device.run(self._ready)
             if ending is Ending.STOP or self._stopped:
@@ -239,6 +242,15 @@ class Appliance:
     def state(self) -> DeviceState:
         """What the device is doing."""
         return self._device.core.states.state
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the start-up is over and no end has begun."""
+        return self._ready.is_set
+
+    def watched(self) -> Watched:
+        """The watchdog timer that runs now (`WDG-01` to `WDG-04`)."""
+        return self._device.core.guarding.watchdog.watched(self._rt.now())
 
     def last_restart(self) -> Restart | None:
         """Why the device started last; None when it was switched on."""

@@ -84,6 +84,16 @@ class Trip:
         return f"{self.timer.value}: {self.activity.value} for {self.seconds} s"
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The timer that runs now: its limit (s) and what is left of it (ns, not below 0)."""
+
+    timer: Timer
+    activity: Activity
+    seconds: int
+    left_ns: int
+
+
 class Watchdog:
     """The one timer. `sooner` is called when whoever sleeps until `deadline` has to look again."""
 
@@ -121,6 +131,11 @@ class Watchdog:
             self.trip = Trip(self.timer, self.activity, self._limit_s)
             self._sooner()
         return self.trip is not None
+
+    def watched(self, now: int) -> Watched:
+        """What is watched now."""
+        left_ns = 0 if self.deadline is None else max(0, self.deadline - now)
+        return Watched(self.timer, self.activity, self._limit_s, left_ns)
 
     @property
     def feed_ns(self) -> int:

@@ -56,10 +56,10 @@ class Clock(Protocol):
 
 
 class MonotonicClock:
-    """The host's monotonic clock, counted from the making of this object."""
+    """The host's monotonic clock, counted from `start_ns`, or from the making of this object."""
 
-    def __init__(self) -> None:
-        self._start_ns = time.monotonic_ns()
+    def __init__(self, start_ns: int | None = None) -> None:
+        self._start_ns = time.monotonic_ns() if start_ns is None else start_ns
 
     def now(self) -> int:
         """Time in ns."""

@@ -265,9 +265,7 @@ def test_run_on_a_port_in_use_says_which(tmp_path: Path) -> None:
     """A Modbus port that somebody else has is wrong usage, with the address."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = runner.invoke(
-            gateway_app,
-            ["run", "--data", str(tmp_path), "--bus", "/dev/x", "--modbus", f"127.0.0.1:{port}"],
-        )
-    assert result.exit_code == 2
-    assert str(port) in result.output
+        arguments = ("--data", str(tmp_path), "--bus", "/dev/x", "--modbus", f"127.0.0.1:{port}")
+        with process("gateway", "run", *arguments) as child:
+            assert str(port) in wait_for(child, "error: ")
+            assert child.wait(PATIENCE_S) == 2
