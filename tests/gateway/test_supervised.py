@@ -97,7 +97,8 @@ class Supervised:
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE_S) as client:
             client.settimeout(PATIENCE_S)
             client.sendall(bytes.fromhex("0001 0000 0006 FF 03 0000 0001"))
-            return client.recv(64)[:9] == bytes.fromhex("0001 0000 0005 FF 03 02")
+            answer: bytes = client.recv(64)
+            return answer[:9] == bytes.fromhex("0001 0000 0005 FF 03 02")
 
 
 @contextmanager
@@ -204,7 +205,7 @@ def test_a_service_manager_is_told(tmp_path: Path, monkeypatch: Any) -> None:
         monkeypatch.setenv("NOTIFY_SOCKET", str(place))
         monkeypatch.setenv("WATCHDOG_USEC", "5000000")
         monkeypatch.delenv("WATCHDOG_PID", raising=False)
-        told = []
+        told: list[str] = []
         with supervised(tmp_path):
             while "READY=1" not in told or told[-1] != "WATCHDOG=1":
                 told.append(manager.recv(256).decode())
