@@ -88,7 +88,7 @@ class Supervised:
 
         def condition() -> bool:
             states = self.events("gateway.state")
-            return sum(state["value"] == "running" for state in states) >= count
+            return [state["value"] for state in states].count("running") >= count
 
         self.until(condition, f"{count} times running")
 
