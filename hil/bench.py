@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, Field, ValidationError
 
 from gateway.device import configuration
-from hil import families
+from hil import families, programs
 from hil.resources import (
+    BRIDGES,
     Bus,
     CoilSwitch,
     CommandSwitch,
@@ -152,8 +153,9 @@ class Bench:
     def report_facts(self) -> dict[str, str]:
         """Return what every report of a run on this bench says about it.
 
-        Name, facts, each image with its sha256, each resource with its place. No credential is
-        among them: the file holds none. OSError for an image that cannot be read now.
+        Name, facts, each image with its sha256, each resource with its place, the versions of what
+        it runs on. No credential is among them: the file holds none. OSError for an image that
+        cannot be read now.
         """
         facts = {"bench": f"{self.name} ({self.title})" if self.title else self.name}
         facts |= dict(sorted(self._facts.items()))
@@ -166,7 +168,10 @@ class Bench:
         for name, meter in self.meters.items():
             parts = [meter.identification_number, meter.manufacturer or "", meter.title]
             facts[f"meter {name}"] = " ".join(part for part in parts if part)
-        return facts
+        through = {getattr(bus, "through", None) for bus in self.buses.values()} - {None}
+        for program in sorted({BRIDGES[str(one)] for one in through}):
+            facts[f"program {program}"] = programs.version(program)
+        return facts | {"software": programs.software()}
 
 
 def _whole(content: Document) -> dict[str, Place]:

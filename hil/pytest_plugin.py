@@ -31,7 +31,7 @@ import pytest
 from hil import programs
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from hil.bench import Bench
     from hil.buses import Converter, SimulatedConverter
@@ -171,13 +171,16 @@ def _chosen(request: pytest.FixtureRequest, what: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def bench(pytestconfig: pytest.Config) -> Bench:
-    """The bench: that of ``--bench FILE``, else virtual hardware."""
-    if _BENCH in pytestconfig.stash:
-        return pytestconfig.stash[_BENCH]
+def bench(
+    pytestconfig: pytest.Config, record_testsuite_property: Callable[[str, object], None]
+) -> Bench:
+    """The bench: that of ``--bench FILE``, else virtual hardware; JUnit says which."""
     from hil.bench import virtual
 
-    return virtual()
+    used = pytestconfig.stash[_BENCH] if _BENCH in pytestconfig.stash else virtual()
+    for name, fact in used.report_facts().items():
+        record_testsuite_property(f"bench: {name}", fact)
+    return used
 
 
 @pytest.fixture(scope="session")

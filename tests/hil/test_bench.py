@@ -240,6 +240,8 @@ def test_facts_of_a_report(folder: Path) -> None:
     assert facts["bus desk"] == "/dev/serial/by-id/usb-1"
     assert facts["meter hall"] == "12345678 KAM heat"
     assert facts["rack"] == "3"
+    assert facts["software"].startswith("Python 3.")
+    assert "program ser2net" in facts
     assert not any("BOX" in value for value in facts.values())
 
 

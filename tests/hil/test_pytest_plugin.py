@@ -222,6 +222,7 @@ def test_lost_lease_is_inconclusive(desk: Path) -> None:
     report = (desk / "junit.xml").read_text("utf-8")
     assert '<property name="verdict" value="INCONCLUSIVE"' in report
     assert '<property name="lease" value="' in report
+    assert '<property name="bench: bench" value="desk"' in report
 
 
 def test_workers_take_turns(desk: Path) -> None:
