@@ -22,11 +22,12 @@ import socket
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hil import labgrid
 from hil.protocols import UnavailableError
 from hil.resources import NetworkGateway, VirtualBus
 
@@ -114,15 +115,37 @@ class Leases:
         """
         deadline = time.monotonic() + wait_s
         while True:
+            texts = ""
             with self._guard():
                 held = self._held(resources, token)
-                if not held:
-                    return self._take(resources, purpose, lasting_s, token)
-            if time.monotonic() >= deadline:
+                lease = None if held else self._take(resources, purpose, lasting_s, token)
+            if lease is None:
                 now = time.time()
                 texts = "; ".join(f"{one.resource} is held by {one.told(now)}" for one in held)
+            else:
+                texts = self._acquire_elsewhere(lease)
+                if not texts:
+                    return lease
+            if time.monotonic() >= deadline:
                 raise LeaseHeldError(texts)
             time.sleep(LOOK_S)
+
+    @staticmethod
+    def _acquire_elsewhere(lease: Lease) -> str:
+        """Acquire what a coordinator has; return why that failed, and then nothing is held."""
+        if lease.joined:
+            return ""
+        taken: list[str] = []
+        for place in labgrid.places(lease.resources):
+            try:
+                labgrid.acquire(place)
+            except UnavailableError as error:
+                for one in taken:
+                    labgrid.release(one)
+                lease.forget()
+                return str(error)
+            taken.append(place)
+        return ""
 
     def all(self) -> list[Record]:
         """Return every lease that holds now."""
@@ -144,7 +167,19 @@ class Leases:
                     (self.folder / _file(resource)).unlink()
                     self._note("released" if token else "broken", record)
                     released.append(record)
+        for place in labgrid.places(record.resource for record in released):
+            with suppress(UnavailableError):
+                # Whoever was kicked out there has nothing to give back.
+                labgrid.release(place, force=token is None)
         return released
+
+    def forget(self, resources: Sequence[str], token: str) -> None:
+        """Drop the records of a lease that could not be had everywhere."""
+        with self._guard():
+            for resource in resources:
+                record = self._read(_file(resource))
+                if record is not None and record.token == token:
+                    (self.folder / _file(resource)).unlink()
 
     def owned(self, resources: Sequence[str], token: str) -> bool:
         """Whether `token` holds all `resources`."""
@@ -234,7 +269,9 @@ class Lease:
         self.token = token
         self.since = since
         self._leases = leases
-        self._joined = joined
+        #: Whether it was acquired before, by somebody who will release it.
+        self.joined = joined
+        self._asked = 0.0
         self._lost: str | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -258,7 +295,25 @@ class Lease:
             others = [one for one in self._leases.all() if one.resource in self.resources]
             taken = "; ".join(f"{one.resource}: {one.told(now)}" for one in others)
             self._lost = f"the lease was taken away{f' ({taken})' if taken else ''}"
+        if self._lost is None and time.monotonic() - self._asked > labgrid.BEAT_S:
+            self._lost = self._lost_elsewhere()
+            self._asked = time.monotonic()
         return self._lost is None
+
+    def _lost_elsewhere(self) -> str | None:
+        """Ask the coordinator whether its places are still ours."""
+        for place in labgrid.places(self.resources):
+            try:
+                holder = labgrid.holder(place)
+            except UnavailableError as error:
+                return str(error)
+            if holder != labgrid.identity():
+                return f"the labgrid place {place!r} was taken away ({holder or 'nobody has it'})"
+        return None
+
+    def forget(self) -> None:
+        """Drop it before anything was done with it."""
+        self._leases.forget(self.resources, self.token)
 
     def check(self) -> None:
         """Raise `LostLeaseError` unless everything is still ours."""
@@ -279,7 +334,7 @@ class Lease:
         self._ended.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
-        if self.resources and not self._joined:
+        if self.resources and not self.joined:
             self._leases.release(self.resources, self.token)
 
     def __enter__(self) -> Lease:
@@ -316,6 +371,11 @@ def resources_for(bench: Bench, bus_name: str | None, gateway_name: str | None) 
             found.append(f"gateway {gateway.where}")
             switches |= {gateway.power} if gateway.power is not None else set()
     found += [f"switch {bench.switches[name].where}" for name in sorted(switches)]
+    for place in bench.places.values():
+        is_meant = place.bus == bus_name if bus_name is not None else False
+        is_meant |= gateway_name is not None and place.gateway == gateway_name
+        if place.labgrid is not None and is_meant:
+            found.append(f"{labgrid.PREFIX}{place.labgrid}")
     return sorted(set(found))
 
 

@@ -426,3 +426,8 @@ class Place(Strict):
     tags: list[Name] = Field(default_factory=list, description="Tags that tests select by.")
     bus: Name | None = Field(default=None, description="The bus of this place.")
     gateway: Name | None = Field(default=None, description="The gateway of this place.")
+    labgrid: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="A place of the labgrid coordinator that is acquired as well.",
+    )

@@ -176,3 +176,17 @@ def test_lost_lease_makes_the_bench_safe(tmp_path: Path, shared: Leases) -> None
     assert not (tmp_path / "off").exists()
     assert "the lease was taken away" in claim.lost()
     claim.close()
+
+
+def test_labgrid_place_without_its_client(
+    tmp_path: Path, shared: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place of a coordinator needs labgrid's client, and says how to get it; nothing is held."""
+    text = BENCH.format(folder=tmp_path).replace("two: {bus: right", "two: {labgrid: x, bus: right")
+    bench = bench_files.parse(text, source="b", folder=tmp_path)
+    resources = leases.resources_of(bench, "two")
+    assert resources == ["bus /dev/ttyUSB1", "labgrid place x"]
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(LeaseHeldError, match=r"\(pipx install labgrid\)"):
+        shared.acquire(resources, "test")
+    assert shared.all() == []
