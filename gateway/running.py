@@ -53,9 +53,6 @@ _TOLD: Final = {
     "config.complaint": "{file}: {text}",
     "modbus.opened": "Modbus client {peer}, connection {connections}",
     "modbus.rejected": "Modbus client {peer} turned away: {connections} connections are open",
-    "mbus.debug": "M-Bus {value} {data}",
-    "modbus.received": "Modbus {peer} > {adu}",
-    "modbus.sent": "Modbus {peer} < {adu}",
     "modbus.closed": "Modbus client {peer} left: {cause}",
 }
 

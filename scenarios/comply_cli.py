@@ -21,10 +21,15 @@ from scenarios.compliance import delivery, self_test, suite, targets
 from scenarios.compliance import pics as statements
 from scenarios.compliance import waivers as accepted
 from scenarios.compliance.recording import Asked, assemble
+from scenarios.register_map import listed
+from scenarios.register_map.model import MapError
+from scenarios.register_map.model import load as load_map
 from scenarios.run import tool_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from scenarios.register_map.model import RegisterMap
 
 #: Wrong usage, or nothing selected.
 EXIT_USAGE: Final = 2
@@ -38,6 +43,7 @@ def comply(
     out: options.Out = None,
     requirement: options.Requirement = None,
     meters: options.Meters = None,
+    register_map: options.RegisterMap = None,
     intrusive: options.Intrusive = False,
     slow: options.Slow = False,
     seed: options.Seed = 1,
@@ -63,14 +69,17 @@ def comply(
         if id_ not in catalogue.load():
             raise _usage(f"--requirement {id_}: not in the catalogue")
     statement = _statement(pics)
+    expected = _register_map(register_map, target)
     started = time.monotonic_ns()
     if target == targets.REFERENCE:
         outcome = _on_reference(
             statement, requirement, seed, workers, quiet=as_json, fail_fast=fail_fast
         )
     else:
-        outcome = _at_address(target, statement, meters, intrusive=intrusive, slow=slow, seed=seed)
-    asked = Asked(target, pics, seed, tuple(requirement or ()))
+        outcome = _at_address(
+            target, statement, meters, expected, intrusive=intrusive, slow=slow, seed=seed
+        )
+    asked = Asked(target, pics, seed, tuple(requirement or ()), register_map)
     accepted_until = _waivers(waivers)
     record = assemble(
         asked, statement, outcome, accepted_until, _day(as_of), time.monotonic_ns() - started
@@ -103,6 +112,22 @@ def _baseline(path: Path | None) -> RunRecord | None:
     try:
         return None if path is None else load(path)
     except RecordError as error:
+        raise _usage(str(error)) from error
+
+
+def _register_map(path: Path | None, target: str) -> RegisterMap | None:
+    """The user's map, as it is stated: what is wrong with it is what the comparison is for."""
+    if path is None:
+        return None
+    if target == targets.REFERENCE:
+        raise _usage("--map needs --target HOST:PORT: the reference serves many lists, not one")
+    try:
+        if path.is_dir():
+            return listed.of_directory(path)
+        if path.suffix.lower() == ".cfg":
+            return listed.of_files(path)
+        return load_map(path, as_stated=True)
+    except MapError as error:
         raise _usage(str(error)) from error
 
 
@@ -149,6 +174,7 @@ def _at_address(
     target: str,
     statement: statements.Pics,
     meters: str | None,
+    register_map: RegisterMap | None,
     *,
     intrusive: bool,
     slow: bool,
@@ -158,9 +184,11 @@ def _at_address(
     expected = None if meters is None else expected_meters(meters, seed)
     try:
         return targets.over_the_network(
-            host, port, statement, meters=expected, intrusive=intrusive, slow=slow, seed=seed,
-            tool_version=tool_version(),
+            host, port, statement, meters=expected, register_map=register_map,
+            intrusive=intrusive, slow=slow, seed=seed, tool_version=tool_version(),
         )  # fmt: skip
+    except MapError as error:
+        raise _usage(str(error)) from error
     except OSError as error:
         raise _unreachable(target, error) from error
 

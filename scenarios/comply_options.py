@@ -24,6 +24,14 @@ Meters = Annotated[
     str | None,
     typer.Option(metavar="NAME|FILE", help="Population that a gateway at an address serves."),
 ]
+RegisterMap = Annotated[
+    Path | None,
+    typer.Option(
+        "--map",
+        metavar="FILE",
+        help="Register map that device and statement must agree with: CSV, JSON, or a meter list.",
+    ),
+]
 Intrusive = Annotated[
     bool,
     typer.Option("--intrusive", help="At an address: also malformed frames and all clients."),

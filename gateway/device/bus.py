@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from gateway.device import plans
 from gateway.device.leds import DeviceState, Trouble
 from gateway.device.link import Link
-from gateway.device.raw_log import RAW_LOG, RawLog, TappedLine
 from gateway.device.watchdogs import Activity
 from gateway.runtime.port import NS_PER_S, LineError
 
@@ -49,8 +48,6 @@ class Bus:
         self._link: Link | None = None
         self._failure = ""
         self._sent_before = 0
-        self._raw_log = RawLog(lambda: core.rt.storage)
-        self._raw_log_failed = False
         self.retry_ns = 0
         self.figures = BusFigures()
 
@@ -91,33 +88,11 @@ class Bus:
         settings = plans.link_settings(
             core.configuration, core.wiring.transport_delay_ns, core.wiring.echo
         )
-        if core.configuration.mbus_debugout or core.configuration.mbus_rawlogenable:
-            line = TappedLine(line, self._tapped)
         self._line, self._link, self._failure = line, Link(self._rt, line, settings), ""
         self._rt.log("bus.opened", url=core.wiring.bus_url, baudrate=line_format.baudrate)
         core.states.troubles.discard(Trouble.BUS)
         core.states.show()
         return self._link
-
-    def _tapped(self, direction: str, data: bytes) -> None:
-        core = self._core
-        if core.configuration.mbus_debugout:
-            self._rt.log("mbus.debug", value=direction, data=data.hex(" ").upper())
-        if core.configuration.mbus_rawlogenable:
-            self._raw_log.take(core.clock.unix_time(), direction, data)
-
-    def _keep_raw_log(self) -> None:
-        """Write the raw log behind a job; a full storage is told once and stops nothing."""
-        if isinstance(self._line, TappedLine):
-            self._line.tell()
-        try:
-            self._raw_log.write()
-        except OSError as error:
-            if not self._raw_log_failed:
-                self._core.files.complain(RAW_LOG, str(error))
-            self._raw_log_failed = True
-        else:
-            self._raw_log_failed = False
 
     async def try_to_open(self) -> None:
         """Open the port, or show that it cannot be opened and when to try again."""
@@ -170,13 +145,11 @@ class Bus:
         try:
             await self._converse(state, conversation)
         except LineError as error:
-            self._keep_raw_log()
             await self._failed(error)
             finish()
             self._rt.log(job, value="failed", meters=len(book.meters))
             states.enter(DeviceState.RUNNING)
             raise
-        self._keep_raw_log()
         finish()
         self._rt.log(job, value="done", meters=len(book.meters))
         states.enter(DeviceState.RUNNING)

@@ -215,7 +215,7 @@ class Configuration:
         tab=Tab.CONFIGURATION,
     )
     mbus_databits: int = _key("CONFIG", Numbers((7, 8)), 8, "data bits of a character")
-    mbus_debugout: int = _key("CONFIG", _SWITCH, 0, "what passes on the bus, on the output")
+    mbus_debugout: int = _key("CONFIG", _SWITCH, 0, "telegrams to the event log", awaits="logs")
     mbus_enable: int = _key(
         "CONFIG", _SWITCH, 1, "0 = bus disabled (C-20)", manual="8.3, 9.4", tab=Tab.CONFIGURATION
     )
@@ -274,9 +274,10 @@ class Configuration:
         "CONFIG",
         _SWITCH,
         0,
-        "what passes on the bus, in raw/mbus.log",
+        "raw data log",
         manual="4.4, 9.4",
         tab=Tab.CONFIGURATION,
+        awaits="raw log",
     )
     mbus_requestmode: str = _key(
         "CONFIG",

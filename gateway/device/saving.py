@@ -28,7 +28,6 @@ BUS_SETTINGS: Final = (
     "mbus_enable",
     "mbus_fulltimeout",
     "mbus_idletimeout",
-    "mbus_rawlogenable",
     "mbus_timeout",
 )
 

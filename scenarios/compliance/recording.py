@@ -13,6 +13,7 @@ from scenarios.run import tool_version
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
+    from pathlib import Path
 
     from scenarios.compliance.pics import Pics
 
@@ -25,6 +26,7 @@ class Asked:
     pics: str
     seed: int
     requirements: tuple[str, ...] = ()
+    register_map: Path | None = None
 
     @property
     def command(self) -> str:
@@ -33,6 +35,8 @@ class Asked:
         words += ["--seed", str(self.seed)]
         for id_ in self.requirements:
             words += ["--requirement", id_]
+        if self.register_map is not None:
+            words += ["--map", str(self.register_map)]
         return portable_command(words)
 
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final
 from reports.record import NotVerified
 from scenarios.checks import gateway
 from scenarios.checks.conformance.judgement import Claims
+from scenarios.compliance import mapping, suite
 from scenarios.compliance import pics as statements
-from scenarios.compliance import suite
 from scenarios.compliance.arrangement import Arrangement, arrange
+from scenarios.register_map import live
+from scenarios.register_map.model import MapError
 from simulators.modbus.pdu import IdentificationRequest, ReadRequest, parse
 from simulators.modbus.wire import Limits, Prober, Transport
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from reports.record import Case, RegisterTable, Requirement, RunRecord
     from scenarios.checks.expectation import ExpectedMeter
     from scenarios.compliance.arrangement import Trial
+    from scenarios.register_map.model import RegisterMap
 
 REFERENCE: Final = "reference"
 #: Families whose statements show on pages, services or hardware that no case of ours can see.
@@ -64,6 +67,7 @@ def over_the_network(
     pics: statements.Pics,
     *,
     meters: Sequence[ExpectedMeter] | None = None,
+    register_map: RegisterMap | None = None,
     intrusive: bool = False,
     slow: bool = False,
     seed: int = 1,
@@ -71,7 +75,8 @@ def over_the_network(
 ) -> Outcome:
     """Check a gateway at an address; raises `UnreachableError`, an OSError, where nobody answers.
 
-    Harmless unless `intrusive`: reads and identification on one connection.
+    Harmless unless `intrusive`: reads and identification on one connection. With a `register_map`,
+    it is compared with statement and device; `MapError` where the device has no such layout.
     """
     settings = gateway.Settings(
         host=host,
@@ -90,13 +95,34 @@ def over_the_network(
     first = asyncio.run(_identity(host, port, settings.transport, settings.unit_identifier))
     record: RunRecord = result.record
     cases = [*statements.compare(pics, *first), *record.cases]
+    tables = list(record.meters)
+    if register_map is not None:
+        image = asyncio.run(_image(host, port, settings.transport, settings.unit_identifier))
+        served = live.of_served(image)
+        cases += mapping.cases(register_map, image, served, pics)
+        found = mapping.table(register_map, served, pics)
+        tables = [*([found] if found else []), *tables]
     return Outcome(
         cases=tuple(cases),
         backend=record.run.backend,
         facts=dict(record.run.facts),
         gateway=record.gateway,
-        meters=record.meters,
+        meters=tuple(tables),
     )
+
+
+async def _image(host: str, port: int, transport: Transport, unit_identifier: int) -> live.Served:
+    """Everything that a gateway at an address serves, in whatever layout."""
+    prober = Prober(
+        host, port, transport=transport, unit_identifier=unit_identifier, limits=Limits()
+    )
+    try:
+        image = await live.served(prober)
+    finally:
+        prober.hang_up()
+    if not image.is_gateway:
+        raise MapError(f"{host}:{port}: registers 0-9 are no gateway entry of manual 6.2")
+    return image
 
 
 async def _identity(

@@ -144,17 +144,41 @@ async def _read(
     standard = {unit: layout.read_mapped(registers) for unit, registers in maps.items()}
     every = [block for blocks in standard.values() for block in blocks]
     order = served_layout.word_order(every)
-    agreeing = [
-        block
-        for block in restored(every, order)
-        if isinstance(block, layout.ValueBlock) and block.integer and agrees(block)
-    ]
-    float_only = is_gateway and is_float_only(maps.values(), agreeing, every)
+    agreeing = sum(
+        block.integer != 0 and agrees(block)
+        for block in map(_as_value, restored(every, order))
+        if block is not None
+    )
+    float_only = is_gateway and (
+        is_float_only(maps.values(), agreeing, every)
+        or (not agreeing and await _ends_inside_an_entry(prober, maps))
+    )
     if not float_only:
         units = tuple(ServedUnit(unit, tuple(blocks)) for unit, blocks in standard.items())
+        if not agreeing:
+            # Nothing was read yet: numbers and times of the meters must do.
+            order = float_word_order(units)
         return Served(units, float_only, multi_slave, order, is_gateway)
     found = [await _unit(prober, unit, registers, True) for unit, registers in maps.items()]
     return Served(tuple(found), float_only, multi_slave, float_word_order(found), is_gateway)
+
+
+def _as_value(block: layout.Block) -> layout.ValueBlock | None:
+    """A value entry, also one whose type is wrong; None for anything else."""
+    if isinstance(block, layout.MalformedBlock) and len(block.registers) == layout.BLOCK_LENGTH:
+        return layout.ValueBlock(block.address, block.registers)
+    return block if isinstance(block, layout.ValueBlock) else None
+
+
+async def _ends_inside_an_entry(prober: Prober, maps: Mapping[int, dict[int, int]]) -> bool:
+    """Whether the last registers of a unit, zeros inside a longer read, are not mapped at all."""
+    for unit, registers in maps.items():
+        last = max(registers, default=0)
+        if last <= _HEAD or registers[last] or registers.get(last - 1):
+            continue
+        if not await _is_mapped(prober, unit, last - 1, FLOAT_LENGTH):
+            return True
+    return False
 
 
 async def _unit(

@@ -13,7 +13,14 @@ import json
 from enum import StrEnum, unique
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +32,10 @@ SCHEMA_VERSION: Final = "1.0"
 #: Limit of a file: all registers of all units as rows of one register need less.
 FILE_SIZE_MAX: Final = 32 * 1024 * 1024
 _BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+#: Context of a validation that leaves contradictions inside a map for a comparison to name.
+AS_STATED: Final = "as stated"
 
 
 class MapError(Exception):
@@ -90,7 +101,9 @@ class Row(BaseModel):
     label: str = ""
 
     @model_validator(mode="after")
-    def _fits(self) -> Row:
+    def _fits(self, info: ValidationInfo) -> Row:
+        if info.context == AS_STATED:
+            return self
         if self.length != self.type.length:
             raise ValueError(f"{self.type} has {self.type.length} registers, got {self.length}")
         if self.address + self.length > 65536:
@@ -117,7 +130,9 @@ class RegisterMap(BaseModel):
     rows: tuple[Row, ...]
 
     @model_validator(mode="after")
-    def _is_free_of_overlaps(self) -> RegisterMap:
+    def _is_free_of_overlaps(self, info: ValidationInfo) -> RegisterMap:
+        if info.context == AS_STATED:
+            return self
         taken: dict[tuple[int, int], Row] = {}
         for row in self.rows:
             for address in range(row.address, row.address + row.length):
@@ -148,8 +163,12 @@ class RegisterMap(BaseModel):
         return text.getvalue()
 
 
-def load(path: Path) -> RegisterMap:
-    """Read a map in either spelling; raises `MapError`, also for a file that cannot be read."""
+def load(path: Path, *, as_stated: bool = False) -> RegisterMap:
+    """Read a map in either spelling; raises `MapError`, also for a file that cannot be read.
+
+    With `as_stated` two rows may claim one register, and a length may be another than that of its
+    type: what is wrong with such a map only a comparison with the device tells.
+    """
     try:
         if path.stat().st_size > FILE_SIZE_MAX:
             raise MapError(f"{path}: expected at most {FILE_SIZE_MAX} bytes")
@@ -159,26 +178,27 @@ def load(path: Path) -> RegisterMap:
     except UnicodeDecodeError as error:
         raise MapError(f"{path}: expected UTF-8, got byte {error.start} {error.reason}") from None
     try:
-        return parse(text)
+        return parse(text, as_stated=as_stated)
     except MapError as error:
         raise MapError(f"{path}: {error}") from None
 
 
-def parse(text: str) -> RegisterMap:
-    """Read a map from text in either spelling; raises `MapError` with line or path."""
+def parse(text: str, *, as_stated: bool = False) -> RegisterMap:
+    """Read a map from text in either spelling, as `load`; raises `MapError` with line or path."""
+    context = AS_STATED if as_stated else None
     if text.lstrip()[:1] in ("{", "["):
-        return _of_json(text)
-    return _of_csv(text)
+        return _of_json(text, context)
+    return _of_csv(text, context)
 
 
-def _of_json(text: str) -> RegisterMap:
+def _of_json(text: str, context: str | None) -> RegisterMap:
     try:
-        return RegisterMap.model_validate_json(text)
+        return RegisterMap.model_validate_json(text, context=context)
     except ValidationError as error:
         raise MapError(_told(error)) from None
 
 
-def _of_csv(text: str) -> RegisterMap:
+def _of_csv(text: str, context: str | None) -> RegisterMap:
     reader = csv.reader(io.StringIO(text, newline=""))
     rows, seen = [], False
     try:
@@ -187,13 +207,13 @@ def _of_csv(text: str) -> RegisterMap:
                 _check_names(cells)
                 names, seen = cells, True
             elif cells:
-                rows.append(_row_of(reader.line_num, names, cells))
+                rows.append(_row_of(reader.line_num, names, cells, context))
     except csv.Error as error:
         raise MapError(f"line {reader.line_num}: {error}") from None
     if not seen:
         raise MapError("expected a register map (JSON, or CSV with a line of names), got nothing")
     try:
-        return RegisterMap(rows=tuple(rows))
+        return RegisterMap.model_validate({"rows": tuple(rows)}, context=context)
     except ValidationError as error:
         raise MapError(_told(error)) from None
 
@@ -206,12 +226,12 @@ def _check_names(names: list[str]) -> None:
         raise MapError(f"line 1: expected the names {','.join(COLUMNS)}, got {','.join(names)}")
 
 
-def _row_of(line: int, names: list[str], cells: list[str]) -> Row:
+def _row_of(line: int, names: list[str], cells: list[str], context: str | None) -> Row:
     if len(cells) != len(names):
         raise MapError(f"line {line}: expected {len(names)} cells, got {len(cells)}")
     told = {name: cell for name, cell in zip(names, cells, strict=True) if cell != ""}
     try:
-        return Row.model_validate(told)
+        return Row.model_validate(told, context=context)
     except ValidationError as error:
         raise MapError(f"line {line}: {_told(error)}") from None
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simulators.modbus import layout
+from simulators.modbus.tables import UNITS
 from simulators.modbus.word_order import WordOrder
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ SLAVE_UNITS: Final = range(1, 248)
 #: What a float of a meter lies between, if it is not 0.
 _PLAUSIBLE_MIN: Final = 1e-9
 _PLAUSIBLE_MAX: Final = 1e13
+#: Powers of ten beyond this fit no float32.
+_SCALE_MAX: Final = 64
 #: Eight decimal digits.
 _SERIAL_MAX: Final = 99_999_999
 #: Unix time of 2000-01-01 and of 2060-01-01: what a time of a read-out lies between.
@@ -70,27 +73,32 @@ def is_meter(registers: Mapping[int, int], address: int) -> bool:
 
 def is_float_only(
     maps: Iterable[Mapping[int, int]],
-    agreeing: Iterable[layout.Block],
+    agreeing: int,
     blocks: Sequence[layout.Block],
 ) -> bool:
     """Whether the registers of all units are a float-only map.
 
-    `blocks` is how they read in the standard layout, `agreeing` those of its values that say the
-    same in both their forms and are not 0. Where the standard layout explains most, it is that; so
-    it is where all values are 0 and their number fits both.
+    `blocks` is how they read in the standard layout, `agreeing` how many of its values say the
+    same in both their forms and are not 0. A value that disagrees speaks for neither layout: its
+    gateway may be wrong. What cannot be an entry at all does, where it is the rule and hardly
+    any value agrees. A map that fits both layouts is the standard one.
     """
     meters = [address for registers in maps for address in _meters(registers)]
     if not meters:
         return False
     if any(address % layout.BLOCK_LENGTH for address in meters):
         return True
-    entries = [block for block in blocks if not _is_plain(block)]
-    return 2 * sum(1 for _ in agreeing) < len(entries)
+    entries = [b for b in blocks if not isinstance(b, layout.GatewayBlock | layout.MeterBlock)]
+    strange = sum(map(_is_strange, entries))
+    telling = [b for b in entries if any(b.registers)]
+    return strange > 2 * agreeing and 2 * strange >= len(telling)
 
 
-def _is_plain(block: layout.Block) -> bool:
-    """Entries that say nothing about the layout: the gateway, meters, and zeros."""
-    return isinstance(block, layout.GatewayBlock | layout.MeterBlock) or not any(block.registers)
+def _is_strange(block: layout.Block) -> bool:
+    """Whether ten registers cannot be a value entry: its type, its unit, or its power of ten."""
+    if isinstance(block, layout.ValueBlock):
+        return abs(block.scale) > _SCALE_MAX or (block.unit > 0 and block.unit not in UNITS)
+    return isinstance(block, layout.MalformedBlock)
 
 
 def _meters(registers: Mapping[int, int]) -> list[int]:

@@ -14,7 +14,7 @@ import pytest
 from gateway.device import meter_list
 from gateway.device.meter_list import Meter
 from gateway.runtime.port import NS_PER_S, Parity
-from tests.gateway.device.examples import ANSWER_A, TELEGRAMS, names
+from tests.gateway.device.examples import TELEGRAMS, names
 from tests.gateway.device.plant import LIST, MODBUS, Plant, Story
 
 if TYPE_CHECKING:
@@ -184,31 +184,6 @@ def test_mbus_selectmask() -> None:
     entry = Meter(serial=A, manufacturer="LUG", version=2, medium=4)
     plant = after(2, Plant(files={LIST: meter_list.save([entry])}, MBUS_SELECTMASK=4))
     assert TELEGRAMS["SELECT mask 4"] in [data for _, data in plant.sent()]
-
-
-def test_mbus_debugout() -> None:
-    """What passes on the bus is told, telegram by telegram, as a person follows it."""
-    plant = after(2, Plant(files=METER_A, MBUS_DEBUGOUT=1))
-    told = [(fields["value"], fields["data"]) for _, fields in plant.logged("mbus.debug")]
-    assert told == [
-        (">", TELEGRAMS["NKE-A"]),
-        ("<", "E5"),
-        (">", TELEGRAMS["REQ1-A"]),
-        ("<", ANSWER_A),
-    ]
-
-
-def test_mbus_rawlogenable() -> None:
-    """CFG-05: what passes on the bus is kept on drive B:, with its time."""
-    plant = after(2, Plant(files=METER_A, MBUS_RAWLOGENABLE=1))
-    lines = plant.storage.read("raw/mbus.log").decode().splitlines()
-    assert [line[20:] for line in lines] == [
-        f" > {TELEGRAMS['NKE-A']}",
-        " < E5",
-        f" > {TELEGRAMS['REQ1-A']}",
-        f" < {ANSWER_A}",
-    ]
-    assert all(line[:2] == "20" and line[19] == "Z" for line in lines)
 
 
 # --- Scans ----------------------------------------------------------------------------------------

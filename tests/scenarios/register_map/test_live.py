@@ -63,3 +63,41 @@ def test_a_value_of_zeros_is_mapped_and_an_inactive_one_is_not() -> None:
     meters[0].values[1].active = 0
     seen = live.of_served(served(build(whole.gateway, (changed, second), layout=layout)))
     assert [one.message for one in differences(listed.of_list(meters, layout), seen)] == []
+
+
+@pytest.mark.parametrize("order", [WordOrder.MSB_FIRST, WordOrder.LSB_FIRST])
+@pytest.mark.parametrize("multi_slave", [False, True])
+def test_a_gateway_that_has_read_nothing_yet(order: WordOrder, multi_slave: bool) -> None:
+    """Values of 0 with units and scales are the standard layout, in the order of the numbers."""
+    layout = Layout(multi_slave=multi_slave, word_order=order)
+    meters = lists.meters(layout)
+    whole = lists.image(meters, layout)
+    unread = tuple(
+        replace(m, time=0, flags=3, values=tuple(v._replace(integer=0, time=0) for v in m.values))
+        for m in whole.meters
+    )
+    found = served(build(replace(whole.gateway, last_readout=0), unread, layout=layout))
+    assert (found.float_only, found.word_order.name) == (False, order.name)
+    expected = listed.of_list(meters, layout)
+    assert [one.message for one in differences(expected, live.of_served(found))] == []
+
+
+@pytest.mark.parametrize("wrong", ["floats", "types"])
+def test_a_wrong_gateway_is_not_another_layout(wrong: str) -> None:
+    """Floats in another order than the integers, or a wrong type in every value entry."""
+    image = lists.image(lists.meters(Layout()), Layout())
+    words = [int.from_bytes(image.read(255, at, 1), "big") for at in range(80)]
+    for address in (20, 30, 40, 60, 70):
+        if wrong == "floats":
+            words[address + 4 : address + 6] = words[address + 5], words[address + 4]
+        else:
+            words[address + 7] |= 0x0300
+
+    async def look() -> live.Served:
+        async with servers.stock_pymodbus(words=words) as (host, port):
+            prober = Prober(host, port)
+            found = await live.served(prober)
+            prober.hang_up()
+            return found
+
+    assert not asyncio.run(look()).float_only

@@ -93,9 +93,11 @@ async def ours(
 
 
 @contextlib.asynccontextmanager
-async def stock_pymodbus(*, udp: bool = False) -> AsyncIterator[tuple[str, int]]:
-    """Serve the planted layout with pymodbus as it comes."""
-    block = SimData(0, values=planted(), datatype=DataType.REGISTERS)
+async def stock_pymodbus(
+    *, udp: bool = False, words: list[int] | None = None
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve the planted layout, or other registers from 0 on, with pymodbus as it comes."""
+    block = SimData(0, values=planted() if words is None else words, datatype=DataType.REGISTERS)
     device = SimDevice(0, simdata=[block])
     kind = ModbusUdpServer if udp else ModbusTcpServer
     server = kind(device, address=("127.0.0.1", 0))
