@@ -10,6 +10,7 @@ save N has returned, and every complaint about a file.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -69,6 +70,8 @@ def live(data: str) -> None:
 def main() -> None:
     """Fork a gateway for every line."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # What is shared with the children is not copied by a collection in one of them.
+    gc.freeze()
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:
