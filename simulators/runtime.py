@@ -273,6 +273,7 @@ class SimRuntime:
         self._storage = storage if storage is not None else MemoryStorage()
         self._lines = dict(lines or {})
         self._log = log
+        self._listener: Callable[[int, str, dict[str, Any]], None] | None = None
         #: The error by which a line fails; the harness gives the port's own.
         self.line_error = line_error
         self._unix_time_at_start = unix_time_at_start
@@ -398,6 +399,12 @@ class SimRuntime:
         self._trace.append((now, kind, fields))
         if self._log is not None:
             self._log(now, kind, fields)
+        if self._listener is not None:
+            self._listener(now, kind, fields)
+
+    def listen(self, listener: Callable[[int, str, dict[str, Any]], None] | None) -> None:
+        """Let one listener hear every event, behind the log."""
+        self._listener = listener
 
     @property
     def trace(self) -> list[tuple[int, str, dict[str, Any]]]:

@@ -74,14 +74,11 @@ class Appliance:
 
         Raises OSError, naming the address, when the Modbus port cannot be bound.
         """
-        if self._restart is not None:
-            self._rt.log("gateway.restart.reason", **self._restart.fields())
         while True:
-            ending = await self._device.run(self._ready)
+            ending = await self._device.run(self._ready, self._restart)
             if ending is Ending.STOP or self._stopped:
                 return Ending.STOP
             self._restart = Restart.after(ending, self._device.trip, self._rt.unix_time())
-            self._rt.log("gateway.restart.reason", **self._restart.fields())
             self._device = Device(self._rt, self._wiring)
 
     # --- Commands -----------------------------------------------------------------------------

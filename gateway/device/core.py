@@ -13,9 +13,11 @@ from gateway.device.book import MeterBook
 from gateway.device.clock import DeviceClock
 from gateway.device.configuration import Configuration
 from gateway.device.edits import Edits
+from gateway.device.event_log import EventLog
 from gateway.device.files import DeviceFiles
 from gateway.device.meter_list import SERIAL_NOT_SET
 from gateway.device.states import States
+from gateway.device.value_log import ValueLog
 from gateway.device.watchdogs import Guarding
 from gateway.device.webcom import FACTORY_USERS
 from gateway.registers.image import RegisterImage, build
@@ -23,6 +25,7 @@ from gateway.registers.image import RegisterImage, build
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.device.book import ListedMeter
     from gateway.device.meter_list import Meter
     from gateway.device.rows import Capacity
     from gateway.device.webcom import User
@@ -47,6 +50,10 @@ class Core:
         self.clock = DeviceClock(rt, follows_host=wiring.host_clock)
         self.states = States(rt, self.files.troubles)
         self.guarding = Guarding(rt, lambda: self.configuration)
+        self.events = EventLog(rt, lambda: self.configuration, self.clock.unix_time)
+        self.values = ValueLog(
+            rt.storage, lambda path, stopped: rt.log("log.stopped", file=path, value=stopped)
+        )
         #: End of the last pass, unix time (`C-05`); 0 before the first.
         self.last_readout = 0
         #: False while the list in memory has meters that the file does not.
@@ -108,6 +115,14 @@ class Core:
             self._is_over_capacity = now.is_exceeded
             self.rt.log("list.capacity", value=now.is_exceeded, size=now.size, limit=now.limit)
         return text
+
+    def log_values(self, meters: Sequence[ListedMeter]) -> None:
+        """Write the readings of a pass where VALUELOG asks for it."""
+        wanted = self.configuration.valuelog
+        if wanted in ("CSV", "BOTH"):
+            self.values.write_csv(meters)
+        if wanted in ("XML", "BOTH"):
+            self.values.write_xml(meters, self.wiring.serial_number, self.clock.unix_time())
 
     def publish(self) -> None:
         """Let Modbus clients see what is known now, all of it at once (`C-12`)."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gateway.device.book import ListedMeter, MeterBook
     from gateway.device.configuration import Configuration
     from gateway.device.edits import Edits
+    from gateway.device.restart import Restart
     from gateway.device.scan import ScanReport
     from gateway.modbus.session import Sessions
     from gateway.registers.image import RegisterImage
@@ -78,13 +79,18 @@ class Device:
 
     # --- Start and end ------------------------------------------------------------------------
 
-    async def run(self, ready: Event) -> Ending:
+    async def run(self, ready: Event, restart: Restart | None = None) -> Ending:
         """Start up, serve until `end`, give everything back; `ready` is set once it serves.
+
+        `restart` says why it starts; it is the first line of this run's log.
 
         Raises OSError when the Modbus port cannot be bound.
         """
         self._ready = ready
         states, guarding = self.core.states, self.core.guarding
+        self._rt.listen(self.core.events.heard)
+        if restart is not None:
+            self._rt.log("gateway.restart.reason", **restart.fields())
         states.enter(DeviceState.STARTING)
         guarding.start(Activity.BUSY)
         try:
@@ -103,6 +109,8 @@ class Device:
             ready.clear()
             await self._give_back()
             states.enter(DeviceState.STOPPED)
+            self.core.events.flush()
+            self._rt.listen(None)
         # Whoever cut the scope said why before.
         return self._ending or Ending.STOP
 

@@ -61,10 +61,10 @@ class Applies(Enum):
 class Key:
     """One key of chip.ini: where it stands, what it takes and what it does.
 
-    `own` marks keys that the manual does not have (C-20, C-21, C-22, C-32, C-74), `idle` those that
-    are read and kept without any effect (C-45), `secret` those whose value no message may show.
-    `former` are other spellings that are read (C-24). `awaits` names the part of the device that
-    will obey the key and is not built yet; until then it has no effect.
+    `own` marks keys that the manual does not have (C-20, C-21, C-22, C-32, C-49, C-74), `idle`
+    those that are read and kept without any effect (C-45), `secret` those whose value no message
+    may show. `former` are other spellings that are read (C-24). `awaits` names the part of the
+    device that will obey the key and is not built yet; until then it has no effect.
     """
 
     attribute: str
@@ -215,7 +215,7 @@ class Configuration:
         tab=Tab.CONFIGURATION,
     )
     mbus_databits: int = _key("CONFIG", Numbers((7, 8)), 8, "data bits of a character")
-    mbus_debugout: int = _key("CONFIG", _SWITCH, 0, "telegrams to the event log", awaits="logs")
+    mbus_debugout: int = _key("CONFIG", _SWITCH, 0, "telegrams to the event log")
     mbus_enable: int = _key(
         "CONFIG", _SWITCH, 1, "0 = bus disabled (C-20)", manual="8.3, 9.4", tab=Tab.CONFIGURATION
     )
@@ -277,7 +277,6 @@ class Configuration:
         "raw data log",
         manual="4.4, 9.4",
         tab=Tab.CONFIGURATION,
-        awaits="raw log",
     )
     mbus_requestmode: str = _key(
         "CONFIG",
@@ -460,7 +459,6 @@ class Configuration:
         Choice(("DEFAULT", "NONE", "ERRORONLY", "ALL")),
         "DEFAULT",
         "what the event log takes",
-        awaits="logs",
     )
     muc_meterdescription_enableflags: int = _key(
         "CONFIG",
@@ -479,7 +477,7 @@ class Configuration:
         Integer(0, 3, also=(30,)),
         30,
         "version of CSV and XML data, 30 = 3 (C-17)",
-        awaits="CSV and XML export",
+        awaits="other versions of the CSV and XML export",
     )
     muc_showtimestampentries: int = _key(
         "CONFIG", _SWITCH, 0, "list time stamps as values of their own", manual="4.3, 9.4"
@@ -513,6 +511,14 @@ class Configuration:
         "limit of a read-out pass (C-55)",
     )
     watchdog_scan: int = _key("CONFIG", _SECONDS, 1800, "limit of a scan (C-55)", manual="8.3, 9.4")
+    valuelog: str = _key(
+        "CONFIG",
+        Choice(("NONE", "CSV", "XML", "BOTH")),
+        "NONE",
+        "readings as files on the log drive (C-49)",
+        own=True,
+        name="VALUELOG",
+    )
     webcom_timeout: int = _key(
         "CONFIG",
         Integer(1, UINT32_MAX, "ms"),

@@ -47,6 +47,7 @@ async def read_out(
         core.last_readout = core.clock.unix_time()
         bus.counted_pass()
         core.publish()
+        core.log_values([meter for meter in meters if meter.reading.was_tried])
 
     try:
         with contextlib.suppress(LineError):

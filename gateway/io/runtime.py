@@ -60,6 +60,7 @@ class AioRuntime:
         self._generators: dict[str, random.Random] = {}
         self._storage = storage
         self._log = log
+        self._listener: Callable[[int, str, dict[str, EventValue]], None] | None = None
         self._threads: ThreadPoolExecutor | None = None
         self.now = self._kernel.now
 
@@ -143,6 +144,12 @@ class AioRuntime:
         """Hand a structured event to the log, stamped with `now()`."""
         if self._log is not None:
             self._log(self.now(), kind, fields)
+        if self._listener is not None:
+            self._listener(self.now(), kind, fields)
+
+    def listen(self, listener: Callable[[int, str, dict[str, EventValue]], None] | None) -> None:
+        """Let one listener hear every event, behind the log."""
+        self._listener = listener
 
     def _suppressed(self, name: str, error: BaseException) -> None:
         self.log("runtime.suppressed", task=name, error=repr(error))

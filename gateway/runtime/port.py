@@ -419,6 +419,10 @@ class Runtime(Protocol):
         """Record the structured event `kind`, stamped with `now()`."""
         ...
 
+    def listen(self, listener: Callable[[int, str, dict[str, EventValue]], None] | None) -> None:
+        """Let `listener(now, kind, fields)` hear every event from now on; None: nobody."""
+        ...
+
     async def offload(self, function: Callable[[], T], *, cost_ns: int) -> T:
         """Run `function` where it does not hold up others (simulation: inline, at its cost)."""
         ...

@@ -104,6 +104,7 @@ TABLE: list[tuple[str, str, Any, list[str], list[str]]] = [
     ("CONFIG", "WATCHDOG_READOUT", None, ["1", "4294967295"], ["0"]),
     ("CONFIG", "WATCHDOG_SCAN", 1800, ["1", "4294967295"], ["0"]),
     ("CONFIG", "WEBCOM_TIMEOUT", 30000, ["1", "4294967295"], ["0"]),
+    ("CONFIG", "VALUELOG", "NONE", ["CSV", "XML", "BOTH"], ["JSON"]),
     ("CONFIG", "WEBCOM_MAXSESSION", 28800, ["1"], ["0"]),
     ("FTP", "CERT_COUNTRY", "SE", ["DE"], ["DEU"]),
     ("FTP", "CERT_STATE", "Halland", ["x"], ["x" * 129]),
@@ -163,6 +164,7 @@ def test_every_key_says_what_it_does() -> None:
         "MBUS_SEARCHTIMING",
         "MBUS_TRANSPARENTPORT",
         "MODBUS_MODE",
+        "VALUELOG",
         "WEBCOM_MAXSESSION",
     }
 

@@ -549,3 +549,39 @@ def test_watchdog_process() -> None:
 
     trip = trip_of(job, WATCHDOG_PROCESS=50, METER_TIME=10, MBUS_TIMEOUT=60000)
     assert (trip["value"], trip["seconds"]) == ("WATCHDOG_READOUT", 50)
+
+
+# --- Logs -----------------------------------------------------------------------------------------
+
+
+def system_log(plant: Plant) -> str:
+    """The system log."""
+    return plant.storage.read("log/system.log").decode()
+
+
+def test_mbus_debugout() -> None:
+    """Telegrams stand in the system log."""
+    assert "link.sent data=1040054516" in system_log(
+        after(5, Plant(files=METER_A, MBUS_DEBUGOUT=1))
+    )
+
+
+def test_mbus_rawlogenable() -> None:
+    """Telegrams of both directions stand in the raw log on its drive."""
+    plant = after(5, Plant(files=METER_A, MBUS_RAWLOGENABLE=1))
+    raw = plant.storage.read("raw/mbus.log").decode()
+    assert "> 10 40 05 45 16\n" in raw
+    assert "< E5\n" in raw
+
+
+def test_muc_log() -> None:
+    """ERRORONLY leaves the start-up out of the system log."""
+    plant = after(5, Plant(files=METER_A, MUC_LOG="ERRORONLY", MBUS_ENABLE=0))
+    assert "gateway.startup step=5" not in system_log(plant)
+    assert "gateway.readout value=failed" in system_log(plant)
+
+
+def test_valuelog() -> None:
+    """Readings stand in the CSV log, with the units of the manual."""
+    plant = after(5, Plant(files=METER_A, VALUELOG="CSV"))
+    assert ",267000,Wh," in plant.storage.read("log/values.csv").decode()
