@@ -53,6 +53,7 @@ EXIT_USAGE: Final = 2
 EXIT_ERROR: Final = 4
 EXIT_INTERRUPTED: Final = 130
 PORT_MODBUS: Final = 502
+_HTTP: Final = "http://"
 _STYLES: Final = {
     Verdict.PASS: "green",
     Verdict.NOT_APPLICABLE: "dim",
@@ -227,8 +228,11 @@ def check_client(
         typer.Option(help="Go wrong on purpose, to see how the client copes; may be repeated."),
     ] = None,
     values: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="JSON that the client writes: what it decoded."),
+        str | None,
+        typer.Option(
+            metavar="FILE|http://HOST:PORT",
+            help="What the client decoded: JSON that it writes, or where it may post it.",
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write result.json, HTML and JUnit there.")
@@ -241,16 +245,22 @@ def check_client(
     time or with Ctrl-C. Exit code 0: nothing wrong; 1: errors; 3: nobody came.
     """
     host, port = host_and_port(listen, default_port=None)
+    file, values_address = _values_from(values)
     settings = client.Settings(
-        host, port, seconds, connections, delay, frozenset(misbehave or ()), values
+        host, port, seconds, connections, delay, frozenset(misbehave or ()), file, values_address
     )
     console = Console(stderr=as_json)
 
     def listening(address: tuple[str, int]) -> None:
         console.print(f"listening on {address[0]}:{address[1]} for {seconds:g} s", soft_wrap=True)
 
+    def posting(address: tuple[str, int]) -> None:
+        place = f"[{address[0]}]" if ":" in address[0] else address[0]
+        text = f"post decoded values to http://{place}:{address[1]}/values"
+        console.print(text, soft_wrap=True, markup=False)
+
     try:
-        record = asyncio.run(_watched(settings, listening))
+        record = asyncio.run(_watched(settings, listening, posting))
     except (OSError, ValuesError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(EXIT_USAGE if isinstance(error, ValuesError) else EXIT_ERROR) from None
@@ -268,8 +278,17 @@ def check_client(
     raise typer.Exit(record.exit_code)
 
 
+def _values_from(text: str | None) -> tuple[Path | None, tuple[str, int] | None]:
+    """The file or the HTTP address of --values."""
+    if text is None or not text.lower().startswith(_HTTP):
+        return (None if text is None else Path(text)), None
+    return None, host_and_port(text[len(_HTTP) :].rstrip("/"), default_port=None)
+
+
 async def _watched(
-    settings: client.Settings, listening: Callable[[tuple[str, int]], None]
+    settings: client.Settings,
+    listening: Callable[[tuple[str, int]], None],
+    posting: Callable[[tuple[str, int]], None],
 ) -> RunRecord:
     """Watch until the time is over or Ctrl-C, which ends the watch and not the judging."""
     stop = asyncio.Event()
@@ -278,7 +297,12 @@ async def _watched(
         loop.add_signal_handler(signal.SIGINT, stop.set)
     command = portable_command(["meterbench", *sys.argv[1:]])
     return await client.watch(
-        settings, tool_version=tool_version(), command=command, listening=listening, stop=stop
+        settings,
+        tool_version=tool_version(),
+        command=command,
+        listening=listening,
+        posting=posting,
+        stop=stop,
     )
 
 

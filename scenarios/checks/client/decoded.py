@@ -43,9 +43,14 @@ def load(path: Path) -> list[Decoded]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValuesError(f"{path}: {error}") from error
+    return parse(document, str(path))
+
+
+def parse(document: Any, place: str) -> list[Decoded]:
+    """Decoded values of a parsed JSON document; raises `ValuesError`, which begins with `place`."""
     if not isinstance(document, list) or len(document) > VALUES_MAX:
-        raise ValuesError(f"{path}: expected a list of up to {VALUES_MAX} values")
-    return [_decoded(entry, f"{path}: value {number}") for number, entry in enumerate(document, 1)]
+        raise ValuesError(f"{place}: expected a list of up to {VALUES_MAX} values")
+    return [_decoded(entry, f"{place}: value {number}") for number, entry in enumerate(document, 1)]
 
 
 def _decoded(entry: Any, place: str) -> Decoded:
@@ -57,7 +62,10 @@ def _decoded(entry: Any, place: str) -> Decoded:
         raise ValuesError(f"{place}: expected a register of {known}, got {register!r}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValuesError(f"{place}: expected a number, got {value!r}")
-    return Decoded(register, float(value))
+    try:
+        return Decoded(register, float(value))
+    except OverflowError:
+        raise ValuesError(f"{place}: expected a number that a double holds") from None
 
 
 def judge(decoded: Sequence[Decoded], ticks: int) -> list[str]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 from reports.record import Case, Evidence, Requirement, Run, RunRecord
 from reports.verdict import Verdict
 from scenarios.checks.client import decoded as decoding
+from scenarios.checks.client.posting import Posted
 from scenarios.checks.client.rules import RULES, Finding, Rule, Severity
 from simulators.modbus.watch.server import Misbehaviour, WatchedServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from simulators.modbus.watch.server import Asked, Entry, Journal
@@ -28,7 +29,10 @@ VALUES_TITLE: Final = "Every decoded value is one that was sent"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where to listen, how long, and how badly to behave."""
+    """Where to listen, how long, and how badly to behave.
+
+    `values` is a file that the client writes, `values_address` where it may post the same by HTTP.
+    """
 
     host: str
     port: int
@@ -37,6 +41,7 @@ class Settings:
     delay_s: float = 0.01
     misbehaviours: frozenset[Misbehaviour] = frozenset()
     values: Path | None = None
+    values_address: tuple[str, int] | None = None
 
 
 def catalogue() -> dict[str, Requirement]:
@@ -55,12 +60,14 @@ async def watch(
     tool_version: str,
     command: str = "",
     listening: Callable[[tuple[str, int]], None] = lambda _address: None,
+    posting: Callable[[tuple[str, int]], None] = lambda _address: None,
     notify: Callable[[Entry], None] = lambda _entry: None,
     stop: asyncio.Event | None = None,
 ) -> RunRecord:
     """Serve until the time is over or `stop` is set, and judge; raises OSError and `ValuesError`.
 
-    The file of `values` is read at the end, when the client has written it.
+    The file of `values` is read at the end, when the client has written it. `listening` and
+    `posting` are told the addresses for Modbus and HTTP.
     """
     server = WatchedServer(
         connections_max=settings.connections_max,
@@ -69,17 +76,25 @@ async def watch(
         notify=notify,
     )
     started = time.gmtime()
-    listening(await server.start(settings.host, settings.port))
+    posted = Posted(lambda: server.image.tick(server.now()))
+    if settings.values_address is not None:
+        posting(await posted.start(*settings.values_address))
     try:
+        listening(await server.start(settings.host, settings.port))
         async with asyncio.timeout(settings.seconds):
             await (asyncio.Event() if stop is None else stop).wait()
     except TimeoutError:
         pass
     finally:
         journal = await server.close()
+        await posted.close()
     cases = judge(journal)
     if settings.values is not None:
-        cases.append(_values_case(settings.values, server.image.tick(journal.ended_ns)))
+        values = decoding.load(settings.values)
+        findings = decoding.judge(values, server.image.tick(journal.ended_ns))
+        cases.append(_values_case(len(values), findings))
+    elif settings.values_address is not None:
+        cases.append(_values_case(posted.count, posted.findings))
     run = Run(
         title="meterbench check client",
         command=command,
@@ -157,14 +172,15 @@ def _hex(data: bytes) -> str:
     return text if len(data) <= 64 else f"{text} … ({len(data)} bytes)"
 
 
-def _values_case(path: Path, ticks: int) -> Case:
-    values = decoding.load(path)
-    findings = decoding.judge(values, ticks)
+def _values_case(count: int, findings: Sequence[str]) -> Case:
     verdict, reason = Verdict.PASS, ""
     if findings:
-        verdict, reason = Verdict.FAIL, "\n".join(findings[:FINDINGS_MAX])
-    elif not values:
-        verdict, reason = Verdict.INCONCLUSIVE, "the file holds no value"
+        shown = list(findings[:FINDINGS_MAX])
+        if len(findings) > FINDINGS_MAX:
+            shown.append(f"and {len(findings) - FINDINGS_MAX} more")
+        verdict, reason = Verdict.FAIL, "\n".join(shown)
+    elif not count:
+        verdict, reason = Verdict.INCONCLUSIVE, "the client told no value"
     return Case(
         id=VALUES_ID, title=VALUES_TITLE, requirements=(VALUES_ID,), verdict=verdict, reason=reason
     )
