@@ -16,7 +16,7 @@ from gateway import bus_cli
 from gateway.bus_cli import Json  # noqa: TC001 - typer reads them
 from gateway.complaints import complain
 from gateway.mbus.decode import EXIT_FLAGGED, decode_lines
-from gateway.running import run
+from gateway.running import reset, run
 
 EXIT_BAD_NEWS: Final = 1
 EXIT_USAGE: Final = 2
@@ -55,6 +55,7 @@ def decode(
 # --- The gateway and its tools on the bus -----------------------------------------------------
 
 gateway_app.command("run")(run)
+gateway_app.command("reset")(reset)
 gateway_app.command("scan")(bus_cli.scan_bus)
 gateway_app.command("read")(bus_cli.read)
 gateway_app.command("raw")(bus_cli.raw)

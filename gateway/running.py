@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import sys
 import time
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
@@ -20,6 +21,7 @@ from gateway.bus_cli import Bus, Delay, EchoOption  # noqa: TC001 - typer reads 
 from gateway.complaints import EXIT_USAGE, complain
 from gateway.device.appliance import Appliance
 from gateway.device.link import Echo
+from gateway.device.reset import admin_of, factory_reset
 from gateway.device.wiring import Wiring
 from gateway.io.data_directory import DataDirectory
 from gateway.io.runtime import AioRuntime
@@ -106,6 +108,40 @@ def run(
         code = Supervisor(child, log.now).run()
     if code:
         raise typer.Exit(code)
+
+
+def reset(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The device's files.")],
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the admin password from standard input.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
+) -> None:
+    """Bring a gateway's files back to the factory's (C-50); its admin password is asked for.
+
+    The gateway must not run on DIR. Exit code 1 for a wrong password or no confirmation.
+    """
+    if not data.is_dir():
+        complain(f"{data}: there is no such directory")
+    try:
+        with DataDirectory(data):
+            storage = FileStorage(data)
+            if password_stdin:
+                password = sys.stdin.readline().rstrip("\n")
+            else:
+                password = typer.prompt("Password of admin", hide_input=True)
+            if not admin_of(storage).knows(password):
+                typer.echo(
+                    "error: this is not the password of admin; nothing was changed", err=True
+                )
+                raise typer.Exit(1)
+            if not yes and not typer.confirm(f"Forget settings, users, meters and logs in {data}?"):
+                typer.echo("nothing was changed", err=True)
+                raise typer.Exit(1)
+            for path in factory_reset(storage, Wiring(bus_url="").unit_loads):
+                typer.echo(path)
+    except OSError as error:
+        complain(str(error))
 
 
 class EventLog:

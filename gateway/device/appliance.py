@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from gateway.device import logins
 from gateway.device.book import MeterStatistics
 from gateway.device.core import LAB_UNIT_LOADS
 from gateway.device.device import BusFigures, Device, Ending, Wiring
 from gateway.device.edits import Edits
 from gateway.device.keys import Tab
+from gateway.device.log_files import RESERVE_BYTES
 from gateway.device.restart import Restart
 from gateway.device.rows import page_list, rows_of
 from gateway.device.webcom import check
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     from gateway.device.readings import MeterReading
     from gateway.device.rows import PageList, Row
     from gateway.device.scan import ScanReport
+    from gateway.device.sessions import Session, Writer
     from gateway.device.watchdogs import Watched
-    from gateway.device.webcom import User
+    from gateway.device.webcom import Right, User
     from gateway.modbus.session import Client, Counters
     from gateway.runtime.port import Runtime
 
@@ -53,6 +56,17 @@ class MeterView:
     """Positions of the values whose rows were."""
     statistics: MeterStatistics = field(default_factory=MeterStatistics)
     """How its read-outs went since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypePlate:
+    """What the Service tab shows (manual 4.8): the manual's own versions, which masters may ask."""
+
+    serial_number: int
+    hardware_version: str = "10"
+    rtos_version: str = "1.01RC3/4.1.13"
+    software_version: str = "1.30.60RC14"
+    website_version: str = "1.30.60RC14"
 
 
 class Appliance:
@@ -249,6 +263,15 @@ class Appliance:
         """The watchdog timer that runs now (`WDG-01` to `WDG-04`)."""
         return self._device.core.guarding.watchdog.watched(self._rt.now())
 
+    def type_plate(self) -> TypePlate:
+        """Versions and serial number of the device (`SVC-01`)."""
+        return TypePlate(self._wiring.serial_number)
+
+    def free_space(self) -> tuple[int, int]:
+        """Free space in kB of the log drive and of flash (`GEN-01`), which share one disk here."""
+        free = self._rt.storage.free_bytes()
+        return max(0, free - RESERVE_BYTES) // 1024, free // 1024
+
     def last_restart(self) -> Restart | None:
         """Why the device started last; None when it was switched on."""
         return self._restart
@@ -313,6 +336,45 @@ class Appliance:
         core = self._device.core
         rows = rows_of(Edits(core.book).rows(), core.configuration, printed=True)
         return [placed.row for placed in rows]
+
+    async def login(self, name: str, password: str, address: str) -> Session:
+        """Log in by the form (`WEB-02`); raises `SessionError`, which says why and for how long."""
+        return await logins.login(self._device.core, name, password, address)
+
+    async def default_login(self, address: str) -> Session:
+        """Log in as the default user, reading only (`C-28`); raises `SessionError`."""
+        return await logins.default_login(self._device.core, address)
+
+    def session(self, id_: str) -> Session:
+        """A request or heartbeat of a session; raises `SessionError` for one that has ended."""
+        return self._device.core.sessions.touched(id_, self._rt.now())
+
+    def need(self, id_: str, right: Right) -> Session:
+        """A request that needs a right; raises `SessionError`."""
+        return self._device.core.sessions.need(id_, right, self._rt.now())
+
+    def logout(self, id_: str) -> None:
+        """End a session."""
+        self._device.core.sessions.closed(id_)
+
+    def break_write_lock(self, id_: str) -> None:
+        """Let admin end the session that may write (`C-31`); raises `SessionError`."""
+        self._device.core.sessions.break_lock(id_, self._rt.now())
+
+    async def change_password(self, id_: str, old: str, new: str) -> None:
+        """Change the password of a session's own user, and end that user's other sessions.
+
+        Raises `SessionError`, `UserError`, OSError.
+        """
+        core = self._device.core
+        users = await logins.with_password(core, id_, old, new)
+        name = core.sessions.touched(id_, self._rt.now()).user
+        await self.save_users(users)
+        core.sessions.close_user(name, but=id_)
+
+    def writer(self) -> Writer | None:
+        """Who holds the write lock."""
+        return self._device.core.sessions.writer
 
     def users(self) -> list[User]:
         """The users in force (`USR-01`)."""

@@ -16,6 +16,7 @@ from gateway.device.edits import Edits
 from gateway.device.event_log import EventLog
 from gateway.device.files import DeviceFiles
 from gateway.device.meter_list import SERIAL_NOT_SET
+from gateway.device.sessions import Sessions
 from gateway.device.states import States
 from gateway.device.value_log import ValueLog
 from gateway.device.watchdogs import Guarding
@@ -53,6 +54,13 @@ class Core:
         self.events = EventLog(rt, lambda: self.configuration, self.clock.unix_time)
         self.values = ValueLog(
             rt.storage, lambda path, stopped: rt.log("log.stopped", file=path, value=stopped)
+        )
+        self.sessions = Sessions(
+            lambda: self.users,
+            lambda: self.configuration,
+            rt.entropy,
+            self.clock.unix_time,
+            rt.log,
         )
         #: End of the last pass, unix time (`C-05`); 0 before the first.
         self.last_readout = 0

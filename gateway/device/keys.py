@@ -524,7 +524,6 @@ class Configuration:
         Integer(1, UINT32_MAX, "ms"),
         30000,
         "a session without requests ends (C-32)",
-        awaits="sessions of the page",
     )
     webcom_maxsession: int = _key(
         "CONFIG",
@@ -532,7 +531,6 @@ class Configuration:
         28800,
         "a session ends in any case (C-32)",
         own=True,
-        awaits="sessions of the page",
     )
     # Sections FTP, SSH and UDPCFG.
     cert_country: str = _key(

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.device import meter_list
 from gateway.device.meter_list import Meter
+from gateway.device.sessions import SessionError
 from gateway.runtime.port import NS_PER_S, Parity
 from tests.gateway.device.examples import TELEGRAMS, names
 from tests.gateway.device.plant import LIST, MODBUS, Plant, Story
@@ -585,3 +586,36 @@ def test_valuelog() -> None:
     """Readings stand in the CSV log, with the units of the manual."""
     plant = after(5, Plant(files=METER_A, VALUELOG="CSV"))
     assert ",267000,Wh," in plant.storage.read("log/values.csv").decode()
+
+
+# --- Sessions -------------------------------------------------------------------------------------
+
+
+def session_after(seconds: float, plant: Plant, *, heartbeat: bool) -> bool:
+    """Whether a session of admin is alive after so long, with a heartbeat each second or none."""
+    alive: list[bool] = []
+
+    async def story(plant: Plant) -> None:
+        session = await plant.appliance.login("admin", "admin", "10.0.0.1")
+        try:
+            for _ in range(round(seconds)):
+                await plant.seconds(1)
+                if heartbeat:
+                    plant.appliance.session(session.id)
+            plant.appliance.session(session.id)
+            alive.append(True)
+        except SessionError:
+            alive.append(False)
+
+    plant.run(story)
+    return alive[0]
+
+
+def test_webcom_timeout() -> None:
+    """C-32: a session that says nothing ends after so many ms."""
+    assert not session_after(5, Plant(WEBCOM_TIMEOUT=4500), heartbeat=False)
+
+
+def test_webcom_maxsession() -> None:
+    """C-32: a session that is alive ends after so many seconds."""
+    assert not session_after(5, Plant(WEBCOM_MAXSESSION=4), heartbeat=True)
