@@ -81,7 +81,8 @@ class Bridge:
         """Return the URL for the gateway and the command that serves it."""
         if self.kind == "socat-pty":
             link = self._folder / "bus"
-            return str(link), ["socat", f"PTY,link={link},raw,echo=0", f"{terminal},raw,echo=0"]
+            # The terminal first: the link is there once both sides are open.
+            return str(link), ["socat", f"{terminal},raw,echo=0", f"PTY,link={link},raw,echo=0"]
         if self.kind == "socat-udp":
             port = _free_port(socket.SOCK_DGRAM)
             listen = f"UDP4-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,max-children=1"

@@ -75,6 +75,9 @@ class Recording:
     #: How late the host may have noticed something (ns).
     clock_ns: int = 0
     facts: dict[str, str] = field(default_factory=dict)
+    #: Keys of chip.ini that the gateway had, other than those of the factory; and its model.
+    settings: dict[str, str] = field(default_factory=dict)
+    unit_loads: int = 80
     chunks: list[Chunk] = field(default_factory=list)
     #: What happened to the line itself: opened, lost, with the reason; times as in `chunks`.
     marks: list[tuple[int, str]] = field(default_factory=list)
@@ -106,6 +109,8 @@ class Recording:
             "tolerance_ns": self.tolerance_ns,
             "clock_ns": self.clock_ns,
             "facts": self.facts,
+            "settings": self.settings,
+            "unit_loads": self.unit_loads,
             "dropped": self.dropped,
         }
         return "".join(f"{json.dumps(one, sort_keys=True)}\n" for one in (head, *self._lines()))
@@ -202,6 +207,8 @@ def _head(line: str, source: str) -> Recording:
             tolerance_ns=int(head["tolerance_ns"]),
             clock_ns=int(head["clock_ns"]),
             facts={str(key): str(value) for key, value in dict(head["facts"]).items()},
+            settings={str(key): str(value) for key, value in dict(head["settings"]).items()},
+            unit_loads=int(head["unit_loads"]),
             dropped=int(head["dropped"]),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -214,18 +214,18 @@ class Replayed:
     numbers: tuple[str, ...] = field(default=())
 
 
-def replay(
-    recording: Recording, *, keys: Mapping[str, object] | None = None, unit_loads: int = 80
-) -> Replayed:
+def replay(recording: Recording, *, keys: Mapping[str, object] | None = None) -> Replayed:
     """Let the reference gateway find and read the meters of a recording, in virtual time.
 
-    `keys` are the settings of chip.ini that the recorded gateway had. Raises ValueError for one
-    that there is not.
+    It has the settings that the recorded gateway had, or `keys` in their place. Raises ValueError
+    for one that there is not.
     """
     bus = ReplayBus(recording)
     storage = MemoryStorage({})
     form = recording.line_format
-    prepare(storage, {"MBUS_BAUDRATE": form.baudrate, **(keys or {})}, unit_loads=unit_loads)
+    unit_loads = recording.unit_loads
+    settings = {"MBUS_BAUDRATE": form.baudrate, **recording.settings, **(keys or {})}
+    prepare(storage, settings, unit_loads=unit_loads)
 
     def opener(rt: SimRuntime, line_format: Any) -> ReplayLine:
         return ReplayLine(rt, bus, line_format)

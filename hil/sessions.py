@@ -48,6 +48,8 @@ def record(bench: Bench, place: str, host: Host, passes: int) -> dict[str, bytes
         bus = stack.enter_context(closing(buses.open_bus(host, bench, entry.bus, folder)))
         recording = Recording(entry.bus, bus.line_format, 0, facts=bench.report_facts())
         recording.clock_ns = clock_uncertainty_ns()
+        recording.settings = {key: str(value) for key, value in gateway.chip_ini.items()}
+        recording.unit_loads = gateway.unit_loads
         name = entry.gateway or ""
         running = stack.enter_context(
             closing(RunningReference(host, name, gateway, bus, folder / "data", recording))

@@ -28,7 +28,10 @@ bench: three-ways
 buses:
   line: {kind: pty, population: worked-examples, baudrate: 9600}
 gateways:
-  inside: {kind: reference, bus: line}
+  inside:
+    kind: reference
+    bus: line
+    chip_ini: {MBUS_SCANMODE: PRIMARYSCAN, MBUS_MINPRIMARYADDRESS: 5, MBUS_MAXPRIMARYADDRESS: 5}
   process:
     {kind: reference, bus: line, runs: process, chip_ini: {MBUS_SCANMODE: SECONDARYSCANALLOC}}
   namespace: {kind: reference, bus: line, runs: namespace, chip_ini: {MODBUS_NWPORT: 502}}
@@ -115,7 +118,7 @@ def test_power_of_the_one_inside(bench_host: Host, tmp_path: Path) -> None:
         gateway.power(on=False)
         gateway.power(on=True)
         assert gateway.reference is not None
-        assert len(gateway.reference.meters()) == 2
+        assert len(gateway.reference.meters()) == 1
         assert b"MBUS_BAUDRATE=9600" in gateway.file("app/chip.ini")
 
 

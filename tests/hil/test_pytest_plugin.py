@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 INSTALLED = any(entry.value == "hil.pytest_plugin" for entry in entry_points(group="pytest11"))
 
 
-def run(folder: Path, test: str, *options: str) -> tuple[int, str]:
-    """Run pytest on one test file; return its exit code and output."""
+def run(folder: Path, test: str, *options: str, by_entry_point: bool = False) -> tuple[int, str]:
+    """Run pytest on one test file, without other plugins; return its exit code and output."""
     (folder / "test_it.py").write_text(test, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers -ra\n", "utf-8")
-    loaded = () if INSTALLED else ("-p", "hil.pytest_plugin")
+    loaded = () if by_entry_point else ("-p", "hil.pytest_plugin")
     command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", *loaded, *options]
     # The options of the run around this one are not meant for the one inside.
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    if not by_entry_point:
+        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     done = subprocess.run(
         command,
         cwd=folder,
@@ -58,7 +60,7 @@ def test_shell() -> None:
 
 def test_missing_program_is_skipped_by_name(tmp_path: Path) -> None:
     """The skip names the program and what to install; a program that is there changes nothing."""
-    code, output = run(tmp_path, NEEDS)
+    code, output = run(tmp_path, NEEDS, by_entry_point=INSTALLED)
     assert code == 0, output
     assert "1 passed, 1 skipped" in output
     assert (

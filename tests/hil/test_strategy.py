@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hil.protocols import DeviceUnderTest, Event
 
 
+@pytest.mark.hil(gateway="one")
 def test_to_polling_and_back(strategy: Strategy, population: SimulatedConverter) -> None:
     """A fresh gateway is brought to polling; off goes through off, and it comes up again."""
     strategy.to(State.POLLING)
@@ -84,7 +85,7 @@ def test_broken_stays_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [bool(step.failure) for step in strategy.steps] == [True]
 
 
-@pytest.mark.hil(gateway="reference")
+@pytest.mark.hil(gateway="one")
 def test_gateway_that_cannot_be_told_to_scan(gateway: DeviceUnderTest) -> None:
     """One whose registers list no meter says that a person has to go to its page."""
     stranger = Silent()
