@@ -177,4 +177,4 @@ def _cell(one: Difference, row: model.Row | None) -> str:
     if one.change != "changed":
         return place(row)
     scale = "" if row.scale is None else f" × 10^{row.scale}"
-    return f"{row.type} {row.word_order}{scale} {row.unit}".rstrip()
+    return f"{row.type} {row.word_order or ''}{scale} {row.unit}".rstrip()

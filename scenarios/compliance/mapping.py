@@ -171,8 +171,8 @@ def _differs(mapped: Row, served: Row, column: str) -> bool:
         if served.type is Type.FLOAT32:
             return bool(here)
         return None not in (here, there) and here != there
-    if column == "word_order" and served.length == 1:
-        return False
+    if column == "word_order":
+        return served.length > 1 and None not in (here, there) and here != there
     return bool(here != there)
 
 

@@ -19,8 +19,10 @@ from scenarios.compliance import pics as statements
 from scenarios.compliance.arrangement import Arrangement, arrange
 from scenarios.register_map import live
 from scenarios.register_map.model import MapError
-from simulators.modbus.pdu import IdentificationRequest, ReadRequest, parse
+from simulators.modbus import layout
+from simulators.modbus.pdu import IdentificationRequest, ReadRequest, Registers, parse
 from simulators.modbus.wire import Limits, Prober, Transport
+from simulators.modbus.word_order import restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from scenarios.checks.expectation import ExpectedMeter
     from scenarios.compliance.arrangement import Trial
     from scenarios.register_map.model import RegisterMap
+    from simulators.modbus.word_order import WordOrder
 
 REFERENCE: Final = "reference"
 #: Families whose statements show on pages, services or hardware that no case of ours can see.
@@ -94,7 +97,8 @@ def over_the_network(
     result = asyncio.run(gateway.check(settings, tool_version=tool_version))
     first = asyncio.run(_identity(host, port, settings.transport, settings.unit_identifier))
     record: RunRecord = result.record
-    cases = [*statements.compare(pics, *first), *record.cases]
+    head = _in_order(first[1], result.word_order)
+    cases = [*statements.compare(pics, first[0], head), *record.cases]
     tables = list(record.meters)
     if register_map is not None:
         image = asyncio.run(_image(host, port, settings.transport, settings.unit_identifier))
@@ -140,10 +144,22 @@ async def _identity(
     return answers[0], answers[1]
 
 
+def _in_order(head: object, order: WordOrder | None) -> object:
+    """The registers of the gateway's entry as the manual orders them, whatever swap is in force."""
+    if order is None or not isinstance(head, Registers) or len(head.words) < layout.BLOCK_LENGTH:
+        return head
+    (block,) = restored([layout.GatewayBlock(0, head.words)], order)
+    return Registers(0, block.registers)
+
+
 def propose(host: str, port: int) -> statements.Pics:
     """The statement of an unknown gateway at an address; raises OSError where nobody answers."""
     identification, head = asyncio.run(_identity(host, port, Transport.TCP, 255))
-    return statements.propose(identification, head)
+    try:
+        image = asyncio.run(_image(host, port, Transport.TCP, 255))
+    except MapError:
+        return statements.propose(identification, head)
+    return statements.propose(identification, _in_order(head, image.word_order))
 
 
 def not_verified(

@@ -103,6 +103,7 @@ def _differing(before: Row, after: Row) -> list[str]:
         name
         for name in ("type", "length", "word_order")
         if getattr(before, name) != getattr(after, name)
+        and None not in (getattr(before, name), getattr(after, name))
     ]
     if before.unit and after.unit and not _same_unit(before.unit, after.unit):
         found.append("unit")

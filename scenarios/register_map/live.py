@@ -56,6 +56,8 @@ class Served:
     multi_slave: bool
     word_order: WordOrder
     is_gateway: bool
+    #: Whether an integer other than 0 was seen, which alone tells the two swaps apart.
+    has_integers: bool = True
 
     @property
     def blocks(self) -> tuple[layout.Block, ...]:
@@ -158,7 +160,7 @@ async def _read(
         if not agreeing:
             # Nothing was read yet: numbers and times of the meters must do.
             order = float_word_order(units)
-        return Served(units, float_only, multi_slave, order, is_gateway)
+        return Served(units, float_only, multi_slave, order, is_gateway, bool(agreeing))
     found = [await _unit(prober, unit, registers, True) for unit, registers in maps.items()]
     return Served(tuple(found), float_only, multi_slave, float_word_order(found), is_gateway)
 
@@ -233,7 +235,9 @@ async def _answer(prober: Prober, unit: int, address: int, quantity: int) -> boo
 def of_served(found: Served, *, source: str = "") -> RegisterMap:
     """The map of what was found; entries that are none are left out."""
     rows: list[Row] = []
-    order_64 = Order.LSB if found.word_order is WordOrder.LSB_FIRST else Order.MSB
+    order_64: Order | None = Order.LSB if found.word_order is WordOrder.LSB_FIRST else Order.MSB
+    if found.word_order is not WordOrder.MSB_FIRST and not found.has_integers:
+        order_64 = None
     order_32 = Order.MSB if found.word_order is WordOrder.MSB_FIRST else Order.LSB
     for unit in found.units:
         rows += _unit_rows(unit, found.word_order, order_64, order_32)
@@ -241,7 +245,7 @@ def of_served(found: Served, *, source: str = "") -> RegisterMap:
 
 
 def _unit_rows(
-    unit: ServedUnit, word_order: WordOrder, order_64: Order, order_32: Order
+    unit: ServedUnit, word_order: WordOrder, order_64: Order | None, order_32: Order
 ) -> Iterator[Row]:
     meter, number = "", 0
     for entry in unit.entries:

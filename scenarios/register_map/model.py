@@ -83,7 +83,8 @@ class Row(BaseModel):
     `meter` is identification number, manufacturer, version and medium as in ``66600106 LUG 2 4``,
     empty in the gateway's rows; `value` counts the served values of the meter from 1 and is None
     in rows about the meter itself. `scale` is the power of ten by which the integer counts; a
-    float is scaled already. None and empty texts are "not known": nothing is compared with them.
+    float is scaled already. `word_order` of a single register is MSB. None and empty texts are
+    "not known": nothing is compared with them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,7 +93,7 @@ class Row(BaseModel):
     address: int = Field(ge=0, le=65535)
     length: int = Field(ge=1, le=4)
     type: Type
-    word_order: Order = Order.MSB
+    word_order: Order | None = None
     meter: str = ""
     value: int | None = Field(default=None, ge=1)
     field: str = Field(min_length=1)
@@ -272,14 +273,15 @@ def meter_rows(unit: int, address: int, meter: str, order: Order, *, label: str 
 
 
 def value_rows(
-    value: Row, order_64: Order, order_32: Order, *, float_only: bool = False
+    value: Row, order_64: Order | None, order_32: Order, *, float_only: bool = False
 ) -> list[Row]:
     """The fields of one value entry at `value.address`; the rest is taken from `value`."""
     if float_only:
         return [value.model_copy(update={"word_order": order_32, "scale": None})]
     rows = []
     for offset, kind, name in _VALUE:
-        order = {4: order_64, 2: order_32}.get(kind.length, Order.MSB)
+        orders: dict[int, Order | None] = {4: order_64, 2: order_32}
+        order = orders.get(kind.length, Order.MSB)
         rows.append(
             value.model_copy(
                 update={

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
+from gateway.registers.layout import Layout, WordOrder
 from reports.verdict import Verdict
 from scenarios.compliance import pics, suite, targets
 from simulators.modbus.pdu import Identification, Registers
+from tests.gateway import worked_examples
+from tests.scenarios.checks.conformance import servers
 
 
 def test_the_packaged_statement_fits_the_reference() -> None:
@@ -62,3 +68,30 @@ def test_a_statement_is_proposed_from_what_a_server_shows() -> None:
     assert proposed.device.serial_number == 75907
     assert pics.parse(proposed.to_yaml(), source="proposed") == proposed
     assert pics.propose(None, None).title == "A gateway without identification"
+
+
+def test_a_swap_does_not_change_who_the_device_is() -> None:
+    """Over the network the serial number is read in the order in force, and proposed so."""
+    image = worked_examples.image(Layout(word_order=WordOrder.LSB_FIRST_32))
+    ready, stop = threading.Event(), threading.Event()
+    where: list[tuple[str, int]] = []
+
+    async def serve() -> None:
+        async with servers.ours(lambda: image) as address:
+            where.append(address)
+            ready.set()
+            await asyncio.to_thread(stop.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        proposed = targets.propose(*where[0])
+        statement = pics.load(pics.REFERENCE)
+        outcome = targets.over_the_network(*where[0], statement, tool_version="test")
+    finally:
+        stop.set()
+        thread.join(10)
+    assert proposed.device.serial_number == 75907
+    cases = {case.id: case.verdict for case in outcome.cases if case.id.startswith("pics/")}
+    assert cases["pics/serial-number"] is Verdict.PASS
