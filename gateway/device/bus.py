@@ -47,6 +47,7 @@ class Bus:
         self._line: Line | None = None
         self._link: Link | None = None
         self._failure = ""
+        self._failing_since: int | None = None
         self._sent_before = 0
         self.retry_ns = 0
         self.figures = BusFigures()
@@ -89,6 +90,7 @@ class Bus:
             core.configuration, core.wiring.transport_delay_ns, core.wiring.echo
         )
         self._line, self._link, self._failure = line, Link(self._rt, line, settings), ""
+        self._failing_since = None
         self._rt.log("bus.opened", url=core.wiring.bus_url, baudrate=line_format.baudrate)
         core.states.troubles.discard(Trouble.BUS)
         core.states.show()
@@ -101,6 +103,14 @@ class Bus:
         except LineError as error:
             await self._failed(error)
             self._core.states.show()
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the bus has failed for longer than MBUS_FAULTREBOOT lets it."""
+        limit_s = self._core.configuration.mbus_faultreboot
+        if not limit_s or self._failing_since is None:
+            return False
+        return self._rt.now() - self._failing_since >= limit_s * NS_PER_S
 
     async def reopen(self) -> None:
         """Close the port; it is opened again, as the settings now say, when next it is wanted."""
@@ -124,6 +134,8 @@ class Bus:
             # A bus that is away for a weekend is told once, not every five seconds.
             self._rt.log("bus.failed", text=text)
         self._failure, self.retry_ns = text, self._rt.now() + BUS_RETRY_NS
+        if self._failing_since is None:
+            self._failing_since = self._rt.now()
         await self.close()
         if self._core.configuration.mbus_enable:
             self._core.states.troubles.add(Trouble.BUS)

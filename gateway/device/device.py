@@ -206,6 +206,8 @@ class Device:
             await self.read_out(due)
         elif self.bus.is_wanted:
             await self.bus.try_to_open()
+        if self.bus.is_given_up and self._ending is None:
+            self.end(Ending.BUS_FAULT)
 
     def _next_due(self) -> int:
         """When the loop has to take its next turn, at the latest to feed the watchdog."""

@@ -12,4 +12,4 @@ class Ending(Enum):
     STOP = "stop"
     REBOOT = "reboot"
     WATCHDOG = "watchdog"
-    OVERLOAD = "overload"
+    BUS_FAULT = "bus fault"

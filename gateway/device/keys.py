@@ -61,10 +61,10 @@ class Applies(Enum):
 class Key:
     """One key of chip.ini: where it stands, what it takes and what it does.
 
-    `own` marks keys that the manual does not have (C-20, C-21, C-22, C-32, C-49, C-74), `idle`
-    those that are read and kept without any effect (C-45), `secret` those whose value no message
-    may show. `former` are other spellings that are read (C-24). `awaits` names the part of the
-    device that will obey the key and is not built yet; until then it has no effect.
+    `own` marks keys that the manual does not have (C-20, C-21, C-22, C-32, C-46, C-49, C-74),
+    `idle` those that are read and kept without any effect (C-45), `secret` those whose value no
+    message may show. `former` are other spellings that are read (C-24). `awaits` names the part of
+    the device that will obey the key and is not built yet; until then it has no effect.
     """
 
     attribute: str
@@ -511,6 +511,13 @@ class Configuration:
         "limit of a read-out pass (C-55)",
     )
     watchdog_scan: int = _key("CONFIG", _SECONDS, 1800, "limit of a scan (C-55)", manual="8.3, 9.4")
+    mbus_faultreboot: int = _key(
+        "CONFIG",
+        Integer(0, 65535, "s"),
+        0,
+        "restart when the bus has failed for so long, 0 = never (C-46, MBUS-03)",
+        own=True,
+    )
     valuelog: str = _key(
         "CONFIG",
         Choice(("NONE", "CSV", "XML", "BOTH")),

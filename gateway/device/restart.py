@@ -20,7 +20,7 @@ class Cause(Enum):
     """What makes the device start again, besides the four watchdogs, which go by their keys."""
 
     REBOOT = "REBOOT"
-    OVERLOAD = "OVERLOAD"
+    BUS_FAULT = "BUS_FAULT"
     HEARTBEAT = "HEARTBEAT"
     CRASH = "CRASH"
 
@@ -43,7 +43,7 @@ class Restart:
         """The restart that follows `ending`."""
         if ending is Ending.WATCHDOG and trip is not None:
             return cls(trip.timer.value, trip.activity.value, trip.seconds, unix_time)
-        cause = Cause.OVERLOAD if ending is Ending.OVERLOAD else Cause.REBOOT
+        cause = Cause.BUS_FAULT if ending is Ending.BUS_FAULT else Cause.REBOOT
         return cls(cause.value, unix_time=unix_time)
 
     def fields(self) -> dict[str, Any]:

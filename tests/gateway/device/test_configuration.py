@@ -104,6 +104,7 @@ TABLE: list[tuple[str, str, Any, list[str], list[str]]] = [
     ("CONFIG", "WATCHDOG_READOUT", None, ["1", "4294967295"], ["0"]),
     ("CONFIG", "WATCHDOG_SCAN", 1800, ["1", "4294967295"], ["0"]),
     ("CONFIG", "WEBCOM_TIMEOUT", 30000, ["1", "4294967295"], ["0"]),
+    ("CONFIG", "MBUS_FAULTREBOOT", 0, ["0", "65535"], ["-1", "65536"]),
     ("CONFIG", "VALUELOG", "NONE", ["CSV", "XML", "BOTH"], ["JSON"]),
     ("CONFIG", "WEBCOM_MAXSESSION", 28800, ["1"], ["0"]),
     ("FTP", "CERT_COUNTRY", "SE", ["DE"], ["DEU"]),
@@ -160,6 +161,7 @@ def test_every_key_says_what_it_does() -> None:
     assert own == {
         "DNS",
         "ENABLE",
+        "MBUS_FAULTREBOOT",
         "MBUS_SEARCHHEXADECIMAL",
         "MBUS_SEARCHTIMING",
         "MBUS_TRANSPARENTPORT",

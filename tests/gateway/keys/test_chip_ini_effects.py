@@ -619,3 +619,10 @@ def test_webcom_timeout() -> None:
 def test_webcom_maxsession() -> None:
     """C-32: a session that is alive ends after so many seconds."""
     assert not session_after(5, Plant(WEBCOM_MAXSESSION=4), heartbeat=True)
+
+
+def test_mbus_faultreboot() -> None:
+    """C-46: a bus that has failed for so long restarts the device, again and again."""
+    plant = after(65, Plant(plugged=False, MBUS_FAULTREBOOT=30))
+    assert plant.values("gateway.restart.reason") == ["BUS_FAULT"] * 2
+    assert plant.leds() == ("off", "off")
