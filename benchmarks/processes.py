@@ -105,15 +105,29 @@ def compiled(source: str, folder: Path, *flags: str) -> Path | None:
     return program if done.returncode == 0 else None
 
 
+def family(pid: int) -> list[int]:
+    """A process and its children: a gateway is a supervisor and the process that it supervises."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(int(child) for child in children)]
+
+
 def cpu_seconds(pid: int) -> float:
-    """CPU seconds of a process, those of its threads that have ended included."""
+    """CPU seconds of a process and its children, threads that have ended included."""
+    return sum(_cpu_seconds(one) for one in family(pid))
+
+
+def _cpu_seconds(pid: int) -> float:
     # The name in brackets may hold blanks, so the fields are counted behind it: 14 and 15.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process."""
+    """Resident memory of a process and its children; pages that they share count for each."""
+    return sum(_resident_bytes(one) for one in family(pid))
+
+
+def _resident_bytes(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
