@@ -22,6 +22,7 @@ from gateway.device.device import CHIP_INI, Wiring
 from gateway.device.keys import KEYS
 from gateway.runtime.kernel import Kernel
 from gateway.runtime.port import Fault, LineError, Received
+from scenarios.compliance.provoking import PortStall, StallingPort, delay_listening
 from simulators import population as populations
 from simulators.memory_storage import MemoryStorage
 from simulators.modbus.client import Client, Exchange
@@ -141,6 +142,7 @@ class Trial:
         self.appliance = appliance
         self.frames: list[Frame] = []
         self.events: list[Event] = []
+        self.port_stall = PortStall()
         self.storage: MemoryStorage = rt.storage
         network.subscribe(self._observed)
 
@@ -184,6 +186,25 @@ class Trial:
         self.storage.replace(CHIP_INI, text)
         self.appliance.reboot()
         await self.appliance.ready()
+
+    # --- Faults -------------------------------------------------------------------------------
+
+    def stall_port(self, duration_ns: int) -> None:
+        """Let the bus port hang from the next telegram but one until so long from now."""
+        self.port_stall.arm(self.rt.now() + duration_ns)
+
+    def delay_listening(self, duration_ns: int) -> None:
+        """Let the next opening of the Modbus port take so long."""
+        delay_listening(self.rt, duration_ns)
+
+    async def hang_loop(self, duration_ns: int) -> None:
+        """Keep the main loop of the device from its turns; raises InterruptedError at a restart."""
+
+        async def stuck() -> None:
+            await self.rt.sleep(duration_ns)
+
+        # No command of the device hangs by itself.
+        await self.appliance._device.submit("hang", stuck)  # noqa: SLF001
 
     # --- Modbus -------------------------------------------------------------------------------
 
@@ -310,8 +331,11 @@ def arrange(
     )
     events: list[Event] = []
 
+    stall = PortStall()
+
     def open_bus(rt: SimRuntime, line_format: Any) -> Any:
-        return network.open_port(rt, line_format, received=Received, fault=Fault)
+        line = network.open_port(rt, line_format, received=Received, fault=Fault)
+        return StallingPort(rt, line, stall)
 
     def logged(at: int, kind: str, fields: dict[str, Any]) -> None:
         events.append(Event(at, kind, dict(fields)))
@@ -337,7 +361,7 @@ def arrange(
     async def main(runtime: SimRuntime) -> Trial:
         appliance = Appliance(runtime, wiring)
         trial = Trial(runtime, network, appliance, arrangement.unit_loads)
-        trial.events = events
+        trial.events, trial.port_stall = events, stall
         async with runtime.nursery() as nursery:
             nursery.spawn(appliance.run(), name="gateway")
             await appliance.ready()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: Where mutants are drawn from: what decides registers, Modbus and watchdogs.
 MODULES: Final = (
+    "gateway.device.watchdogs",
     "gateway.registers.allocation",
     "gateway.registers.blocks",
     "gateway.registers.dummy",
