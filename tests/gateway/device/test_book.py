@@ -8,7 +8,7 @@ import pytest
 
 from gateway.device.book import ListedMeter, MeterBook
 from gateway.device.configuration import Configuration, load
-from gateway.device.meter_list import Meter
+from gateway.device.meter_list import Meter, Value
 from gateway.device.readout import Readout
 from gateway.device.scan import Found
 from gateway.device.sequences import Addressing
@@ -283,10 +283,11 @@ def test_allocate_after_a_scan_moves_nobody() -> None:
 def test_what_finds_no_registers_is_told() -> None:
     """C-75: past 65535 an entry stays without, and a message names it."""
     book = MeterBook()
-    book.load([Meter(serial=f"{number:08d}") for number in range(6553)], 0)
+    long = Meter(serial="00000001", values=[Value() for _ in range(6551)])
+    book.load([long, Meter(serial="00000002")], 0)
     texts = book.allocate_new(STANDARD)
     assert len(texts) == 1
-    assert "meter 00006552: no register left" in texts[0]
+    assert "meter 00000002: no register left" in texts[0]
 
 
 def test_a_partial_list_that_no_longer_fits_is_left_alone() -> None:

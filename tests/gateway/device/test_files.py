@@ -74,10 +74,10 @@ def test_a_power_cut_in_any_of_500_saves(path: str) -> None:
 
 
 def test_a_power_cut_all_along_a_save() -> None:
-    """One Save of the device, cut every 29 bytes in turn; the next start finds all files whole."""
+    """One Save of the device, cut every 101 bytes in turn; the next start finds all files whole."""
     plant_files = numbered(0)
     total = 0
-    for cut in [None, *range(0, 12000, 29)]:
+    for cut in [None, *range(0, 12000, 101)]:
         storage = MemoryStorage(plant_files)
         rt = simulated_runtime(storage=storage)
         files = DeviceFiles(rt, 80)
