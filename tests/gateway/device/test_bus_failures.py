@@ -7,6 +7,7 @@ import pytest
 from gateway.device.bus import BUS_RETRY_NS
 from gateway.device.meter_list import Meter, load, save
 from gateway.runtime.port import NS_PER_S, LineError
+from simulators.electricity import BUS_MODELS
 from tests.gateway.device.plant import LIST, Plant
 
 A = "66600106"
@@ -140,3 +141,34 @@ def test_a_disabled_bus_is_not_an_error() -> None:
     plant.run(story)
     assert plant.logged("bus.opened") == []
     assert len(plant.reads(A)) == 3
+
+
+def test_an_overloaded_bus_is_red_until_its_current_falls() -> None:
+    """MBUS-03, C-46, rows 9 of the flags and 3 of the LEDs: no telegram meanwhile, told once."""
+    plant = Plant(MBUS_SCANMODE="PRIMARYSCAN", MBUS_MAXPRIMARYADDRESS=10, METER_TIME=30)
+
+    async def story(plant: Plant) -> None:
+        await plant.appliance.scan()
+        await plant.appliance.allocate()
+        await plant.seconds(5)
+        assert plant.flags() == [0, 0]
+        supply = plant.network.supply
+        supply.model = BUS_MODELS["80"]
+        supply.leak_ma = 600.0
+        supply.changed()
+        await plant.seconds(100)
+        assert plant.leds() == ("off", "red")
+        assert plant.flags() == [3, 3]
+        failures = plant.logged("bus.failed")
+        assert len(failures) == 1
+        sent = plant.appliance.figures().telegrams_sent
+        await plant.seconds(100)
+        assert plant.appliance.figures().telegrams_sent == sent
+        supply.leak_ma = 0.0
+        supply.changed()
+        await plant.seconds(60)
+        assert plant.leds() == ("off", "green")
+        assert plant.flags() == [0, 0]
+
+    plant.run(story)
+    assert "bus.failed" in plant.storage.read("log/system.log").decode()
