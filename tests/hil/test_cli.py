@@ -65,11 +65,12 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(leases.TOKEN_VARIABLE, raising=False)
 
 
-@pytest.fixture
-def port(bench_host: Host, tmp_path: Path) -> Iterator[int]:
+@pytest.fixture(scope="module")
+def port(bench_host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Return the port of a simulated bus that stands in for a converter on the network."""
-    virtual = bench_files.parse(STAND_IN, source="v", folder=tmp_path)
-    with closing(open_bus(bench_host, virtual, "line", tmp_path)) as line:
+    folder = tmp_path_factory.mktemp("stand-in")
+    virtual = bench_files.parse(STAND_IN, source="v", folder=folder)
+    with closing(open_bus(bench_host, virtual, "line", folder)) as line:
         yield int(line.url.rpartition(":")[2])
 
 
