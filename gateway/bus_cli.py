@@ -187,14 +187,20 @@ def _settings(**keys: Any) -> Configuration:
 
 
 def target_of(text: str) -> Target:
-    """Tell a primary address (up to three digits) from an identification number (eight)."""
+    """Tell a primary address (up to three digits) from a secondary one.
+
+    That is an identification number (eight digits), or all of it: behind the number manufacturer,
+    version and medium as four bytes in the order of the wire.
+    """
     digits = set("0123456789abcdefABCDEF")
-    if len(text) == 8 and set(text) <= digits:
-        address = SecondaryAddress(text.upper(), 0xFFFF, 0xFF, 0xFF)
+    if len(text) in {8, 16} and set(text) <= digits:
+        rest = bytes.fromhex(text[8:] or "FFFFFFFF")
+        manufacturer = int.from_bytes(rest[:2], "little")
+        address = SecondaryAddress(text[:8].upper(), manufacturer, rest[2], rest[3])
         return Target(Addressing.SECONDARY, 0, selection_mask(address, 0))
     if text.isdecimal() and int(text) <= addressing.PRIMARY_ADDRESS_MAX:
         return addressing.primary(int(text))
-    complain(f"expected a primary address 0 to 250 or eight digits, got {text!r}")
+    complain(f"expected a primary address 0 to 250, or eight or sixteen digits, got {text!r}")
     return None
 
 
@@ -464,7 +470,7 @@ def read(
     meter: Annotated[
         str,
         typer.Argument(
-            metavar="ADDRESS", help="Primary address 0-250, or the 8 digits of a meter's number."
+            metavar="ADDRESS", help="Primary address 0-250, or 8 or 16 digits of a secondary one."
         ),
     ],
     bus: Bus,
@@ -575,7 +581,7 @@ def _answer_text(exchange: dict[str, Any]) -> str:
 
 def set_address(
     meter: Annotated[
-        str, typer.Argument(metavar="ADDRESS", help="Primary address 0-250, or 8 digits.")
+        str, typer.Argument(metavar="ADDRESS", help="Primary address 0-250, or 8 or 16 digits.")
     ],
     new: Annotated[int, typer.Argument(metavar="NEW", min=0, max=250, help="The new address.")],
     bus: Bus,
@@ -597,12 +603,17 @@ def set_address(
     target = target_of(meter)
     access = Access(bus, _settings(mbus_baudrate=baudrate), transport_delay, echo, trace)
 
-    async def look(_: Runtime, link: Link) -> tuple[addressing.Identified | None, bool]:
-        found = await addressing.identify(link, target)
+    async def look(_: Runtime, link: Link) -> tuple[addressing.Identified | None, bool, str]:
+        try:
+            found = await addressing.identify(link, target)
+        except addressing.AddressingError as error:
+            return None, False, str(error)
         taken = found is not None and found.a_field != new and await addressing.is_taken(link, new)
-        return found, taken
+        return found, taken, ""
 
-    found, taken = on_bus(access, look)
+    found, taken, several = on_bus(access, look)
+    if several:
+        _bad_news(f"{several}: nothing was written (say all 16 digits of the address)")
     if found is None:
         _bad_news(f"the meter {meter} does not answer: nothing was written")
     if taken and not force:
@@ -615,7 +626,7 @@ def set_address(
 
     async def change(_: Runtime, link: Link) -> str:
         try:
-            await addressing.write(link, target, new)
+            await addressing.write(link, addressing.by_full_address(target, found), new)
             await addressing.verify(link, new, found)
         except addressing.AddressingError as error:
             return str(error)

@@ -16,7 +16,7 @@ from gateway.mbus import frames
 
 if TYPE_CHECKING:
     from gateway.device.link import Link
-    from gateway.mbus.address import SecondaryAddress
+    from gateway.mbus.address import SecondaryAddress, SecondaryMask
 
 #: DIF of an 8-bit integer and VIF "bus address", sent with CI 51 (MBDOC48 p.46).
 SET_ADDRESS_RECORD: Final = b"\x01\x7a"
@@ -37,14 +37,49 @@ class AddressingError(Exception):
 
 
 async def identify(link: Link, target: Target) -> Identified | None:
-    """Read a meter's first telegram; None where nobody answers with data."""
+    """Read a meter's first telegram; None where nobody answers with data.
+
+    Raises `AddressingError` where several meters answer under the mask of `target`: in their
+    acknowledgements, or, where these fall exactly on each other, in a telegram that stays garbled.
+    """
+    if target.mask is not None:
+        await _expect_one(link, target.mask)
     readout = await read_meter(link, _PLAN, target)
     if not readout.pages:
+        if target.mask is not None and not readout.failure.startswith("not selected"):
+            raise AddressingError(f"{_several(target.mask)}: {readout.failure}")
         return None
     first = readout.pages[0]
     header = first.header
     a_field = first.frame.a_field if isinstance(first.frame, frames.LongFrame) else 0
     return Identified(header.address if header is not None else None, a_field)
+
+
+def _several(mask: SecondaryMask) -> str:
+    return f"several meters (or noise) answer under {mask.identification_number}"
+
+
+async def _expect_one(link: Link, mask: SecondaryMask) -> None:
+    """Raise `AddressingError` if more than one acknowledges within the whole answer window."""
+    window_ns = max(link.settings.first_byte_ns, link.answer_window_ns)
+    answer = await link.probe(mask)
+    if answer.kind is AnswerKind.SILENCE:
+        return
+    window_end = answer.request_end_ns + window_ns
+    if answer.kind is not AnswerKind.ACK or await link.listen(window_end):
+        await link.settle(window_end)
+        raise AddressingError(_several(mask))
+
+
+def by_full_address(target: Target, found: Identified) -> Target:
+    """How to call the meter just read, and nobody else who shares a part of its address.
+
+    With a secondary address its number, manufacturer, version and medium all count (MBDOC48
+    p.63); with a primary one there is nothing more to say.
+    """
+    if target.mask is None or found.address is None:
+        return target
+    return Target(Addressing.SECONDARY, target.a_field, found.address.to_mask())
 
 
 def primary(a_field: int) -> Target:
@@ -66,11 +101,12 @@ async def write(link: Link, target: Target, a_field: int) -> None:
     """Write the primary address `a_field` into the meter that `target` calls.
 
     With a secondary address the meter is selected anew. Raises `AddressingError` where it does not
-    acknowledge, ValueError for an address beyond 250.
+    acknowledge or is not alone, ValueError for an address beyond 250.
     """
     if not 0 <= a_field <= PRIMARY_ADDRESS_MAX:
         raise ValueError(f"a primary address is 0 to {PRIMARY_ADDRESS_MAX}, not {a_field}")
     if target.mask is not None:
+        await _expect_one(link, target.mask)
         selected = await link.select(target.mask)
         if selected.kind is not AnswerKind.ACK:
             raise AddressingError(f"the meter is not selected: {selected.kind.value}")
