@@ -382,7 +382,8 @@ def _print_result(console: Console, result: Result) -> None:
 
 
 def _print_case(console: Console, result: Result, case: Case) -> None:
-    places = {judged.id: judged.place for judged in result.scenario.judged}
+    told = result.scenario
+    places = {"do": told.do.place} | {one.id: one.place for one in (*told.judged, *told.faults)}
     place = places.get(case.id)
     where = f"{place}: " if place is not None else ""
     head = Text("    ")
