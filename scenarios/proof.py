@@ -126,7 +126,10 @@ def patched(text: str, edits: Sequence[Edit], name: str) -> str:
     """Return the text of a scenario with its edits; raises ProofError for a path that is none."""
     yaml = YAML(typ="rt")
     yaml.width = 4096
-    document = yaml.load(text)
+    try:
+        document = yaml.load(text)
+    except YAMLError as error:
+        raise ProofError(f"{name}: the scenario beside it is not YAML") from error
     for edit in edits:
         _apply(document, edit, name)
     written = io.StringIO()
