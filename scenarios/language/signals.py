@@ -74,16 +74,19 @@ def from_changes(changes: Iterable[tuple[int, T]], initial: T, end: int) -> Step
     `end`, are dropped.
     """
     starts, values = [0], [initial]
+    at, last = 0, initial
     for time, value in changes:
         if time > end:
             break
-        if time == starts[-1]:
+        if time == at:
             values[-1] = value
             if len(values) > 1 and values[-2] == value:
                 del starts[-1], values[-1]
-        elif value != values[-1]:
+            at, last = starts[-1], values[-1]
+        elif value != last:
             starts.append(time)
             values.append(value)
+            at, last = time, value
     return Steps(starts, values, end)
 
 
@@ -143,6 +146,8 @@ def rising(truth: Truth) -> Truth:
     Where the run's end leaves the truth open the edge is open too; there is no edge out of
     UNSEEN, and none at time 0.
     """
+    if _is_known(truth):
+        return _rising_known(truth)
     changes: list[tuple[int, int]] = []
     before = UNSEEN
     for start, stop, value in truth.stretches():
@@ -151,6 +156,28 @@ def rising(truth: Truth) -> Truth:
             changes.append((start + 1, PENDING if value == PENDING else FALSE))
         before = value
     return from_changes(changes, FALSE, truth.end)
+
+
+def _is_known(truth: Truth) -> bool:
+    """Tell whether nothing is open; most truths are such, and go a shorter way."""
+    return UNSEEN not in truth.values and PENDING not in truth.values
+
+
+def _rising_known(truth: Truth) -> Truth:
+    """Return `rising` of a truth without anything open: every second change is an edge."""
+    starts, values = [0], [FALSE]
+    first = 1 if truth.values[0] == FALSE else 2
+    for start in truth.starts[first::2]:
+        if start == starts[-1]:
+            values[-1] = TRUE
+        else:
+            starts.append(start)
+            values.append(TRUE)
+        starts.append(start + 1)
+        values.append(FALSE)
+    if starts[-1] > truth.end:
+        del starts[-1], values[-1]
+    return Steps(starts, values, truth.end)
 
 
 def _edge(before: int, now: int) -> int:
@@ -169,6 +196,9 @@ def eventually(truth: Truth, low: int, high: int | None) -> Truth:
 
     What lies beyond the end is PENDING for a bounded window; an unbounded one ends with the run.
     """
+    if high is not None and _is_known(truth):
+        windows = ((start - high, stop - low) for start, stop in _at_least(truth, TRUE))
+        return _known(_union(windows), truth.end, truth.end + 1 - high)
     levels = []
     for level in (UNSEEN, PENDING, TRUE):
         intervals = _at_least(truth, level)
@@ -186,6 +216,10 @@ def once(truth: Truth, low: int, high: int | None) -> Truth:
 
     Before time 0 nothing was.
     """
+    if _is_known(truth):
+        reach = FOREVER if high is None else high
+        windows = ((start + low, stop + reach) for start, stop in _at_least(truth, TRUE))
+        return _known(_union(windows), truth.end, FOREVER)
     levels = []
     for level in (UNSEEN, PENDING, TRUE):
         reach = FOREVER if high is None else high
@@ -245,6 +279,38 @@ def _union(intervals: Iterable[Interval]) -> list[Interval]:
         else:
             joined.append((start, stop))
     return joined
+
+
+def _known(intervals: Sequence[Interval], end: int, open_from: int) -> Truth:
+    """Return TRUE inside the intervals, else PENDING from `open_from` on and FALSE before."""
+    starts, values = [0], [FALSE if open_from > 0 else PENDING]
+    reached = 0
+
+    def fall(until: int) -> None:
+        """Nothing is true from `reached` up to `until`."""
+        for start, value in ((reached, FALSE), (open_from, PENDING)):
+            at = max(start, reached)
+            if at >= until or at > end or (value == FALSE and at >= open_from):
+                continue
+            if at == starts[-1]:
+                values[-1] = value
+            elif values[-1] != value:
+                starts.append(at)
+                values.append(value)
+
+    for start, stop in intervals:
+        begin = max(start, 0)
+        if stop <= 0 or begin > end:
+            continue
+        fall(begin)
+        if begin == starts[-1]:
+            values[-1] = TRUE
+        else:
+            starts.append(begin)
+            values.append(TRUE)
+        reached = stop
+    fall(end + 1)
+    return Steps(starts, values, end)
 
 
 def _stack(levels: Sequence[list[Interval]], end: int) -> Truth:
