@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pytest
 
 DOCS = Path(__file__).parents[3] / "docs"
-BLOCK = re.compile(r"^```(yaml|text)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(ya?ml|text)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXIT_CODE = re.compile(r"^\(exit code (\d+)\)\n", re.MULTILINE)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -39,7 +39,7 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path, monkeypatch: pytest.Monk
     page = (DOCS / "scenario-tutorial.md").read_text("utf-8")
     commands = 0
     for kind, body in BLOCK.findall(page):
-        if kind == "yaml":
+        if kind != "text":
             name = "cellar.fail.yaml" if body.startswith("change:") else "cellar.scn.yaml"
             Path(name).write_text(body, encoding="utf-8")
             continue
