@@ -485,7 +485,13 @@ else:
         "FaultSpec",
         __base__=FaultItem,
         **{
-            name: (Annotated[fault | None, BeforeValidator(_switch)], None)
+            name: (
+                Annotated[
+                    fault | None,
+                    BeforeValidator(_switch, json_schema_input_type=fault | bool | None),
+                ],
+                None,
+            )
             for name, fault in FAULTS.items()
         },
     )

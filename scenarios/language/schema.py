@@ -43,8 +43,12 @@ def schema() -> dict[str, Any]:
 
 
 def _put_population(definitions: dict[str, Any]) -> None:
-    """Let ``world.meters`` have the schema of a population file."""
+    """Let ``world.meters`` be a list of meters, or a whole population with its bus and faults."""
     meters = population.schema()
     for name, definition in meters.get("$defs", {}).items():
         definitions.setdefault(name, definition)
-    definitions["WorldModel"]["properties"]["meters"] = meters["properties"]["meters"]
+    whole = {"type": "object", "properties": meters["properties"], "required": ["meters"],
+             "additionalProperties": False}  # fmt: skip
+    definitions["WorldModel"]["properties"]["meters"] = {
+        "anyOf": [meters["properties"]["meters"], whole]
+    }
