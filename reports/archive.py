@@ -171,7 +171,8 @@ def _page(record: RunRecord, files: Mapping[str, bytes]) -> Iterator[Finding]:
 
 def _traces(record: RunRecord, files: Mapping[str, bytes]) -> Iterator[Finding]:
     for trace in record.traces:
-        name = f"{TRACES}{trace.name}"
+        # `comply` keeps traces in a folder, `scenario run` beside the record.
+        name = trace.name if trace.name in files else f"{TRACES}{trace.name}"
         data = files.get(name)
         if data is None:
             yield Finding(name, "named by the record and missing")

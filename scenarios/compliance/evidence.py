@@ -83,6 +83,8 @@ def rejudge(record: RunRecord, traces: Mapping[str, bytes]) -> list[str]:
     is_part = "--requirement" in record.run.command
     complaints: list[str] = []
     for name, data in sorted(traces.items()):
+        if not name.endswith(".jsonl"):
+            continue
         try:
             verdicts = dict(_verdicts(data.decode().splitlines()))
         except (ValueError, KeyError, TypeError, OSError) as error:

@@ -96,6 +96,13 @@ def test_a_trace_of_another_run_is_noticed() -> None:
     assert "is not the trace that the record names" in finding.message
 
 
+def test_traces_may_lie_beside_the_record() -> None:
+    """That is where a run of scenarios leaves them."""
+    files = contents()
+    files["t.jsonl"] = files.pop("traces/t.jsonl")
+    assert verify(pack(files)) == []
+
+
 def test_judging_again_is_asked_for_with_the_traces() -> None:
     """What the judge complains of is a finding of the record."""
 
