@@ -123,13 +123,16 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process and its children; pages that they share count for each."""
+    """Memory that a process and its children hold; pages that they share count once (PSS).
+
+    A supervised gateway is forked from its supervisor, so that most of its pages are the same ones.
+    """
     return sum(_resident_bytes(one) for one in family(pid))
 
 
 def _resident_bytes(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     raise OSError(f"process {pid} tells no resident memory")
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _TOLD: Final = {
     "gateway.startup": "start-up {step}: {text}",
     "gateway.scan": "scan {value}",
+    "scan.warning": "scan: {text}",
     "gateway.readout": "read-out {value}",
     "readout.overload": "bus too slow for its cycles: {value} (pass {pass_s} s, cycle {cycle_s} s)",
     "gateway.clock": "clock set by {source}, a step of {step} s",

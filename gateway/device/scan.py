@@ -37,7 +37,7 @@ from gateway.runtime.port import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from gateway.device.link import Answer, Link
+    from gateway.device.link import Answer, Link, LinkSettings
     from gateway.mbus.telegram import Telegram
     from gateway.runtime.port import Runtime
 
@@ -476,6 +476,16 @@ def _access_number(telegram: Telegram | None) -> int | None:
     return telegram.header.access_number if telegram is not None and telegram.header else None
 
 
+def silence_ns(plan: ScanPlan, settings: LinkSettings) -> int:
+    """What a scan costs where nobody answers at all (`C-60`, worked examples 11).
+
+    A primary scan waits for every address and every try; a secondary one asks everybody first, and
+    an empty bus answers that with one silence.
+    """
+    masks = plan.primary_final - plan.primary_start + 1 if plan.primary else 1
+    return max(0, masks) * settings.tries * settings.first_byte_ns
+
+
 class PrimaryScan:
     """A walk over the primary addresses (`SCAN-01`, `SCAN-02`, `C-60`)."""
 
@@ -497,14 +507,28 @@ class PrimaryScan:
         for a_field in range(self._plan.primary_start, self._plan.primary_final + 1):
             report.selects += 1
             found = await self._probe(a_field)
-            if found is None:
+            if found is not None:
+                report.found += 1
+            else:
                 report.empties += 1
-                continue
-            report.found += 1
-            if not await on_found(found):
+            self._tell(a_field, report, self._rt.now() - started)
+            if found is not None and not await on_found(found):
                 break
         report.duration_ns = self._rt.now() - started
         return report
+
+    def _tell(self, a_field: int, report: ScanReport, bus_ns: int) -> None:
+        first, final = self._plan.primary_start, self._plan.primary_final
+        self._rt.log(
+            "scan.probe",
+            address=a_field,
+            share=round((a_field - first + 1) / (final - first + 1), 8),
+            found=report.found,
+            seconds=round(bus_ns / NS_PER_S, 3),
+            selects=report.selects,
+            collisions=0,
+            empties=report.empties,
+        )
 
     async def _probe(self, a_field: int) -> Found | None:
         if not await self._anybody(a_field):

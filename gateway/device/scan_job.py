@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 from gateway.device import plans
 from gateway.device.leds import DeviceState
 from gateway.device.readout import Readout, read_meter
-from gateway.device.scan import Found, PrimaryScan, ScanReport, SecondaryScan
+from gateway.device.scan import Found, PrimaryScan, ScanReport, SecondaryScan, silence_ns
 from gateway.device.sequences import RequestMode
 from gateway.device.watchdogs import Activity
+from gateway.runtime.port import NS_PER_S
 
 if TYPE_CHECKING:
     from gateway.device.book import ListedMeter
     from gateway.device.bus import Bus
     from gateway.device.core import Core
     from gateway.device.link import Link
+    from gateway.device.scan import ScanPlan
 
 
 async def scan(core: Core, bus: Bus) -> ScanReport:
@@ -47,6 +49,7 @@ async def scan(core: Core, bus: Bus) -> ScanReport:
 
 async def _scan_on(core: Core, link: Link) -> ScanReport:
     plan = plans.scan_plan(core.configuration)
+    _warn(core, link, plan)
     reset_mode = plans.readout_plan(core.configuration).reset_mode
 
     async def on_found(found: Found) -> bool:
@@ -56,6 +59,20 @@ async def _scan_on(core: Core, link: Link) -> ScanReport:
         return await PrimaryScan(core.rt, link, plan, reset_mode).run(on_found)
     known = [meter.address for meter in core.book.meters]
     return await SecondaryScan(core.rt, link, plan, reset_mode, known).run(on_found)
+
+
+def _warn(core: Core, link: Link, plan: ScanPlan) -> None:
+    """Tell before a scan that its silence alone may reach WATCHDOG_SCAN (`C-60`, manual 8.3)."""
+    worst_s = silence_ns(plan, link.settings) // NS_PER_S
+    limit_s = core.configuration.watchdog_scan
+    if worst_s >= limit_s:
+        core.rt.log(
+            "scan.warning",
+            worst_s=worst_s,
+            limit_s=limit_s,
+            text=f"without answers it takes {worst_s} s, WATCHDOG_SCAN is {limit_s} s: narrow it "
+            "by start address or mask, lower MBUS_MAXRETRY, or raise WATCHDOG_SCAN",
+        )
 
 
 async def _found(core: Core, link: Link, found: Found) -> bool:

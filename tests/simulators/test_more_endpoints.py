@@ -224,10 +224,9 @@ def test_a_converter_that_dies_drops_its_connection(simulation: Simulation, kind
     ends = time.monotonic() + PATIENCE_S
     while is_refused(port):
         assert time.monotonic() < ends, "it does not return"
-    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as master:
-        master.settimeout(PATIENCE_S)
-        master.sendall(REQ_A)
-        assert master.recv(1) == b"\x68"
+    # The meter may still be speaking the answer that the first master did not get.
+    while b"\x68\x24\x24\x68" not in talk(port, REQ_A):
+        assert time.monotonic() < ends, "it does not answer"
 
 
 def test_an_adapter_that_is_pulled_out_takes_its_device_along(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -569,3 +570,31 @@ def test_settings_that_cannot_be_read_stop_nothing() -> None:
 
     plant.run(story)
     assert "Input/output" in plant.logged("config.complaint")[0][1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("retries", "final", "warned"),
+    [(3, 250, [2008]), (2, 250, []), (3, 223, []), (3, 224, [1800])],
+)
+def test_a_scan_whose_silence_reaches_the_watchdog_is_warned_of(
+    retries: int, final: int, warned: list[int]
+) -> None:
+    """C-60, worked examples: 251 × 4 × 2 s are 2008 s, with MBUS_MAXRETRY 2 they are 1506 s."""
+    plant = Plant(
+        MBUS_SCANMODE="PRIMARYSCAN",
+        MBUS_MINPRIMARYADDRESS=0,
+        MBUS_MAXPRIMARYADDRESS=final,
+        MBUS_MAXRETRY=retries,
+        MBUS_TIMEOUT=2000,
+        WATCHDOG_SCAN=1800,
+    )
+
+    async def story(plant: Plant) -> None:
+        with suppress(InterruptedError):  # The watchdog strikes, as was said.
+            await plant.appliance.scan()
+
+    plant.run(story)
+    told = [fields for _, fields in plant.logged("scan.warning")]
+    assert [fields["worst_s"] for fields in told] == warned
+    for fields in told:
+        assert all(remedy in fields["text"] for remedy in ("address", "MAXRETRY", "WATCHDOG_SCAN"))
