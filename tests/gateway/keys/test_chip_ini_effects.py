@@ -437,7 +437,10 @@ def test_modbus_nwport() -> None:
     """SRV-02: the port of the server."""
 
     async def story(plant: Plant) -> None:
-        await answer_of(await plant.rt.connect(MODBUS[0], 1600))
+        answer = await answer_of(await plant.rt.connect(MODBUS[0], 1600))
+        assert answer[9:].hex() == "0001"
+        with pytest.raises(OSError, match="refused"):
+            await plant.rt.connect(*MODBUS)
 
     served(Plant(modbus_port=None, MODBUS_NWPORT=1600), story)
 
