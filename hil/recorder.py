@@ -15,8 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from scapy.layers.inet import IP, TCP
-
 from gateway.io.lines import HostLine, open_line
 from gateway.io.runtime import AioRuntime
 from gateway.runtime.port import LineFormat, Parity
@@ -289,6 +287,9 @@ class ModbusTap:
 
 def to_pcapng(segments: Sequence[Segment], server: tuple[str, int]) -> bytes:
     """Return segments as a capture of IP packets between ``127.0.0.1`` and `server`."""
+    # Loading scapy takes a quarter of a second, and most commands capture nothing.
+    from scapy.layers.inet import IP, TCP
+
     file = io.BytesIO()
     writer = pcapng.Writer(file, "meterbench hil")
     interface = writer.interface(LINKTYPE_RAW, "modbus")

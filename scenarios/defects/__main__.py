@@ -9,25 +9,22 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from scenarios.defects.catalogue import DefectError, load
+from scenarios.defects.catalogue import DefectError, load, load_one
 from scenarios.defects.mutants import draw
 from scenarios.defects.planting import plant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scenarios.defects.catalogue import Defect
-
 
 def main(arguments: list[str]) -> int:
     """Return the exit code of the command; 2 for a defect that does not exist or does not fit."""
     try:
-        defects = load()
         if not arguments:
-            for defect in defects.values():
+            for defect in load().values():
                 sys.stdout.write(f"{defect.id:50}{defect.breaks:11}{defect.title}\n")
             return 0
-        plant(_sources(arguments[0], defects))
+        plant(_sources(arguments[0]))
     except DefectError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -38,10 +35,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _sources(id_: str, defects: Mapping[str, Defect]) -> Mapping[str, str]:
+def _sources(id_: str) -> Mapping[str, str]:
     """Return what is to be planted; raises DefectError for an id that is none."""
-    if id_ in defects:
-        return defects[id_].sources()
+    defect = load_one(id_)
+    if defect is not None:
+        return defect.sources()
     word, _, rest = id_.partition(":")
     seed, _, number = rest.partition(":")
     if word == "mutant" and seed.isdecimal() and number.isdecimal():

@@ -105,11 +105,20 @@ def load() -> Mapping[str, Defect]:
     return dict(_packaged())
 
 
+def load_one(id_: str) -> Defect | None:
+    """Return one known-bad gateway, None where there is no such file; the others are not read."""
+    path = _folder() / f"{id_}.yaml"
+    return read(path) if path.is_file() else None
+
+
 @cache
 def _packaged() -> Mapping[str, Defect]:
-    folder = Path(str(resources.files("scenarios.defects").joinpath("known_bad")))
-    defects = [read(path) for path in sorted(folder.glob("*.yaml"))]
+    defects = [read(path) for path in sorted(_folder().glob("*.yaml"))]
     return {defect.id: defect for defect in defects}
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("scenarios.defects").joinpath("known_bad")))
 
 
 def read(path: Path) -> Defect:
