@@ -18,9 +18,12 @@ from scenarios import comply_options as options
 from scenarios import requirements as catalogue
 from scenarios.check_cli import expected_meters, host_and_port
 from scenarios.compliance import delivery, self_test, suite, targets
+from scenarios.compliance import matrix as matrices
 from scenarios.compliance import pics as statements
 from scenarios.compliance import waivers as accepted
 from scenarios.compliance.recording import Asked, assemble
+from scenarios.defects import catalogue as catalogue_of_defects
+from scenarios.files import replace_file
 from scenarios.register_map import listed
 from scenarios.register_map.model import MapError
 from scenarios.register_map.model import load as load_map
@@ -52,6 +55,7 @@ def comply(
     fail_fast: options.FailFast = False,
     propose_pics: options.ProposePics = False,
     test_itself: options.TestItself = False,
+    matrix: options.Matrix = False,
     mutants: options.Mutants = None,
     waivers: options.Waivers = None,
     baseline: options.Baseline = None,
@@ -59,15 +63,17 @@ def comply(
 ) -> None:
     """Check a gateway requirement by requirement, and write the report."""
     workers = workers or os.cpu_count() or 1
+    for id_ in requirement or ():
+        if id_ not in catalogue.load():
+            raise _usage(f"--requirement {id_}: not in the catalogue")
     if test_itself:
         _self_test(workers)
+    if matrix:
+        _matrix(requirement, workers, out)
     if mutants is not None:
         _mutants(mutants, seed, workers)
     if propose_pics:
         _propose(target)
-    for id_ in requirement or ():
-        if id_ not in catalogue.load():
-            raise _usage(f"--requirement {id_}: not in the catalogue")
     statement = _statement(pics)
     expected = _register_map(register_map, target)
     started = time.monotonic_ns()
@@ -202,15 +208,7 @@ def _run(
     quiet: bool,
     fail_fast: bool,
 ) -> suite.Found:
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        console=console,
-        disable=quiet or not console.is_terminal,
-    ) as progress:
+    with _bar(quiet=quiet) as progress:
         task = progress.add_task("suite", total=len(selected))
         return suite.run(
             selected,
@@ -223,16 +221,57 @@ def _run(
 
 
 def _self_test(workers: int) -> None:
-    found = self_test.run(workers=workers)
+    with _bar() as progress:
+        task = progress.add_task("known-bad gateways", total=len(catalogue_of_defects.load()))
+        found = self_test.run(workers=workers, progress=lambda _one: progress.advance(task))
     for line in self_test.table(found):
         typer.echo(line)
     raise typer.Exit(0 if all(one.detected for one in found) else 1)
 
 
+def _matrix(requirement: list[str] | None, workers: int, out: Path | None) -> None:
+    defects = list(catalogue_of_defects.load().values())
+    with _bar() as progress:
+        task = progress.add_task("known-bad gateways", total=len(defects))
+        found = matrices.measure(
+            defects,
+            requirements=requirement,
+            workers=workers,
+            progress=lambda _id: progress.advance(task),
+        )
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            replace_file(out / "detection.csv", matrices.to_csv(found))
+        except OSError as error:
+            raise _usage(f"{out}: cannot be written: {error.strerror}") from error
+    for line in matrices.table(found):
+        typer.echo(line)
+    raise typer.Exit(1 if found.broken or any(row.open for row in found.rows) else 0)
+
+
 def _mutants(count: int, seed: int, workers: int) -> None:
-    for line in self_test.mutant_table(self_test.run_mutants(count, seed, workers=workers)):
+    with _bar() as progress:
+        task = progress.add_task("mutants", total=count)
+        found = self_test.run_mutants(
+            count, seed, workers=workers, progress=lambda _one: progress.advance(task)
+        )
+    for line in self_test.mutant_table(found):
         typer.echo(line)
     raise typer.Exit(0)
+
+
+def _bar(*, quiet: bool = False) -> Progress:
+    """A progress bar beside the output; nothing where nobody looks."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+    )
 
 
 def _show(record: RunRecord, told: list[str]) -> None:

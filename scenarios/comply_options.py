@@ -15,7 +15,10 @@ Pics = Annotated[
     str, typer.Option(metavar="FILE|NAME", help="What the device claims, and its parameters.")
 ]
 Out = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Write result.json and its renderings.")
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Write result.json and its renderings; detection.csv with --matrix."
+    ),
 ]
 Requirement = Annotated[
     list[str] | None, typer.Option(metavar="ID", help="Only cases that decide this; repeat it.")
@@ -50,6 +53,10 @@ ProposePics = Annotated[
 ]
 TestItself = Annotated[
     bool, typer.Option("--self-test", help="Run the suite on every known-bad gateway.")
+]
+Matrix = Annotated[
+    bool,
+    typer.Option("--matrix", help="Run every case on every known-bad gateway: can each one fail?"),
 ]
 Mutants = Annotated[
     int | None,

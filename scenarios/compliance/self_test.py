@@ -57,21 +57,36 @@ def run(
     return found
 
 
+class SuiteBrokeError(Exception):
+    """The suite hung or printed no record on a gateway; the message says which."""
+
+
+def record_of(gateway: str, *options: str, limit_s: float = RUN_S_MAX) -> dict[str, Any]:
+    """Return the run record of the suite on a gateway, in a process of its own.
+
+    `gateway` is the id of a defect, or ``mutant:SEED:NUMBER``. Raises SuiteBrokeError where there
+    is no record within `limit_s` seconds.
+    """
+    command = [sys.executable, "-P", "-m", "scenarios.defects", gateway,
+               "comply", *options, "--workers", "1", "--json"]  # fmt: skip
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise SuiteBrokeError(f"the suite did not end within {limit_s:g} s") from error
+    try:
+        record: dict[str, Any] = json.loads(done.stdout)
+    except ValueError as error:
+        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise SuiteBrokeError(f"the suite broke: {last}") from error
+    return record
+
+
 def detect(defect: Defect) -> Detection:
     """Run the cases that decide the requirement of one defect, on a gateway that has it."""
-    command = [sys.executable, "-P", "-m", "scenarios.defects", defect.id, "comply",
-               "--requirement", defect.breaks, "--workers", "1", "--json"]  # fmt: skip
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=RUN_S_MAX, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return Detection(defect, None, (), f"the suite did not end within {RUN_S_MAX} s")
-    try:
-        record = json.loads(done.stdout)
-    except ValueError:
-        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        return Detection(defect, None, (), f"the suite broke: {last}")
+        record = record_of(defect.id, "--requirement", defect.breaks)
+    except SuiteBrokeError as error:
+        return Detection(defect, None, (), str(error))
     return _detection(defect, record)
 
 
@@ -116,19 +131,11 @@ def run_mutants(
 
 def _fate(seed: int, numbered: tuple[int, Mutant]) -> Fate:
     number, mutant = numbered
-    command = [sys.executable, "-P", "-m", "scenarios.defects", f"mutant:{seed}:{number}",
-               "comply", "--workers", "1", "--fail-fast", "--json"]  # fmt: skip
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=RUN_S_MAX, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return Fate(mutant, killed=True, reason="the suite hangs")
-    try:
-        record = json.loads(done.stdout)
-    except ValueError:
-        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        return Fate(mutant, killed=True, reason=f"the gateway does not start: {last}")
+        record = record_of(f"mutant:{seed}:{number}", "--fail-fast")
+    except SuiteBrokeError as error:
+        # The good gateway gives a record in seconds: what shows none has been noticed.
+        return Fate(mutant, killed=True, reason=str(error))
     noticed = [case for case in record["cases"] if Verdict(case["verdict"]) > Verdict.PASS]
     if not noticed:
         return Fate(mutant, killed=False, reason="survived")
@@ -147,9 +154,10 @@ def mutant_table(fates: Sequence[Fate]) -> Iterator[str]:
 def table(detections: Sequence[Detection]) -> Iterator[str]:
     """Yield the detection table, a line a defect, and the sum."""
     width = max((len(one.defect.id) for one in detections), default=0) + 2
+    column = max((len(one.defect.breaks) for one in detections), default=0) + 2
     for one in detections:
         word = "detected" if one.detected else "MISSED"
         where = one.cases[0] if one.cases else one.reason
-        yield f"{word:10}{one.defect.id:{width}}{one.defect.breaks:12}{where}"
+        yield f"{word:10}{one.defect.id:{width}}{one.defect.breaks:{column}}{where}"
     count = sum(one.detected for one in detections)
     yield f"{count} of {len(detections)} known-bad gateways detected, each on its own requirement"
