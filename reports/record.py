@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Version of the document's shape; it grows when a reader of the older shape would be misled.
-SCHEMA_VERSION: Final = "1.1"
+SCHEMA_VERSION: Final = "1.2"
 
 #: Where the schema calls itself from; an identifier, nothing is fetched there.
-SCHEMA_ID: Final = "urn:meterbench:schema:result:1.1"
+SCHEMA_ID: Final = "urn:meterbench:schema:result:1.2"
 
 #: ``MOD-05``, ``REG-M``, ``REG-M.3``, ``REG-00``: the project's requirement vocabulary.
 REQUIREMENT_ID_PATTERN: Final = r"^[A-Z][A-Z0-9]*-[A-Z0-9]+(\.[1-9][0-9]*)?$"
@@ -77,6 +77,60 @@ class Measurement(_Model):
     uncertainty: float | None = Field(default=None, ge=0)
 
 
+class Instant(_Model):
+    """A moment of a watchdog's run, and what showed it to the bench."""
+
+    at_ns: Nanoseconds
+    seen_by: Text = Field(description="'command', 'Modbus connection', 'Modbus register', 'bus'.")
+    uncertainty_ns: int = Field(
+        ge=0, description="Resolution of the clock, or the distance of two looks."
+    )
+
+
+class WatchdogRun(_Model):
+    """One state of the device against the limit of its timer, and what followed a trip.
+
+    The limit counts from the last feed, from `started` where nothing feeds the timer. `end` is
+    the trip, or the end of a job that was in time.
+    """
+
+    timer: Text = Field(description="Key of the limit: 'WATCHDOG_SCAN'.")
+    state: Text = Field(description="What the device was doing: 'scan', 'read-out'.")
+    title: Text = Field(description="What was done to it.")
+    limit_ns: int = Field(gt=0)
+    started: Instant
+    fed: tuple[Instant, ...] = ()
+    end: Instant
+    tripped: bool = Field(description="Whether the end was a restart by the watchdog.")
+    back: Instant | None = Field(default=None, description="The Modbus port answers again.")
+    valid: Instant | None = Field(default=None, description="First valid register behind it.")
+    kept: tuple[Text, ...] = Field(default=(), description="What has survived the trip.")
+    lost: tuple[Text, ...] = Field(default=(), description="What has not.")
+    verdict: Verdict
+
+    @property
+    def counted_ns(self) -> int:
+        """From the last start of the timer to the end."""
+        return self.end.at_ns - (self.fed[-1] if self.fed else self.started).at_ns
+
+    @property
+    def uncertainty_ns(self) -> int:
+        """How far off `counted_ns` may be: the worse of both ends."""
+        first = self.fed[-1] if self.fed else self.started
+        return max(first.uncertainty_ns, self.end.uncertainty_ns)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        moments = [self.started, *self.fed, self.end]
+        moments += [one for one in (self.back, self.valid) if one is not None]
+        times = [one.at_ns for one in moments]
+        if times != sorted(times):
+            raise ValueError(f"watchdog run {self.title!r}: its moments are not in order")
+        if not self.tripped and (self.back or self.valid or self.kept or self.lost):
+            raise ValueError(f"watchdog run {self.title!r}: nothing follows where nothing tripped")
+        return self
+
+
 class Case(_Model):
     """One question put to the target, with its answer."""
 
@@ -87,6 +141,7 @@ class Case(_Model):
     reason: str = Field(default="", description="One finding a line; empty only for a PASS.")
     evidence: tuple[Evidence, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    watchdogs: tuple[WatchdogRun, ...] = ()
     at_ns: Nanoseconds | None = None
 
     @model_validator(mode="after")
@@ -269,7 +324,7 @@ class Deviation(_Model):
 class RunRecord(_Model):
     """Everything that one run found; serialised as ``result.json``."""
 
-    schema_version: Literal["1.0", "1.1"] = SCHEMA_VERSION
+    schema_version: Literal["1.0", "1.1", "1.2"] = SCHEMA_VERSION
     run: Run
     verdict: Verdict
     cases: tuple[Case, ...]

@@ -13,8 +13,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from reports.record import Trace
+from reports.record import Trace, WatchdogRun
 from reports.verdict import Verdict, join
+from scenarios.compliance.verdicts import WATCHDOG
 from scenarios.language.compile import compile_path
 from scenarios.language.events import EventLog
 from scenarios.language.ir import Property
@@ -79,6 +80,7 @@ def rejudge(record: RunRecord, traces: Mapping[str, bytes]) -> list[str]:
     recorded. A trace that cannot be read is itself a complaint.
     """
     recorded = {case.id: case.verdict for case in record.cases}
+    runs = {case.id: list(case.watchdogs) for case in record.cases}
     # A run that was asked for some requirements leaves whole traces and keeps only their cases.
     is_part = "--requirement" in record.run.command
     complaints: list[str] = []
@@ -86,7 +88,8 @@ def rejudge(record: RunRecord, traces: Mapping[str, bytes]) -> list[str]:
         if not name.endswith(".jsonl"):
             continue
         try:
-            verdicts = dict(_verdicts(data.decode().splitlines()))
+            lines = data.decode().splitlines()
+            verdicts, drawn = dict(_verdicts(lines)), _watchdogs(lines)
         except (ValueError, KeyError, TypeError, OSError) as error:
             complaints.append(f"{name}: cannot be judged: {error}")
             continue
@@ -98,6 +101,11 @@ def rejudge(record: RunRecord, traces: Mapping[str, bytes]) -> list[str]:
                 complaints.append(f"{name} judges {id_}, which the record does not have")
             elif seen is not verdict and seen not in (Verdict.NOT_RUN, Verdict.ERROR):
                 complaints.append(f"{id_} is recorded as {seen.value}, {name} says {verdict.value}")
+        complaints += [
+            f"{id_} draws watchdogs that {name} does not have"
+            for id_ in verdicts
+            if id_ in recorded and runs.get(id_, []) != drawn.get(id_, [])
+        ]
     return complaints
 
 
@@ -118,6 +126,18 @@ def _of_checks(unit: str, lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[
             found.setdefault(line["requirement"], []).append(_holds(line))
     for requirement, holds in found.items():
         yield f"{unit}/{requirement}", Verdict.PASS if all(holds) else Verdict.FAIL
+
+
+def _watchdogs(lines: Sequence[str]) -> dict[str, list[WatchdogRun]]:
+    """The runs against a limit that a trace holds, by the id of their case."""
+    head = json.loads(lines[0])
+    found: dict[str, list[WatchdogRun]] = {}
+    if head["kind"] == CHECKS:
+        for line in map(json.loads, lines[1:]):
+            if line["kind"] == WATCHDOG:
+                run = WatchdogRun.model_validate(line["run"])
+                found.setdefault(f"{head['unit']}/{line['requirement']}", []).append(run)
+    return found
 
 
 def _holds(check: Mapping[str, Any]) -> bool:

@@ -16,11 +16,14 @@ from reports.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reports.record import WatchdogRun
     from scenarios.compliance.arrangement import Frame
 
 #: Findings told of one requirement; the rest is counted.
 FINDINGS_MAX: Final = 12
 EVIDENCE_MAX: Final = 12
+#: Kind of the lines of a trace that hold a run against a limit.
+WATCHDOG: Final = "watchdog"
 
 
 class Verdicts:
@@ -33,6 +36,7 @@ class Verdicts:
         self._findings: dict[str, list[str]] = {id_: [] for id_ in requirements}
         self._evidence: dict[str, list[Evidence]] = {id_: [] for id_ in requirements}
         self._measurements: dict[str, list[Measurement]] = {id_: [] for id_ in requirements}
+        self._watchdogs: dict[str, list[WatchdogRun]] = {id_: [] for id_ in requirements}
         self._not_applicable: dict[str, str] = {}
         #: Every check as the trace has it.
         self.log: list[dict[str, Any]] = []
@@ -88,6 +92,13 @@ class Verdicts:
         )
         return self._note(requirement, holds, finding)
 
+    def watchdog(self, requirement: str, run: WatchdogRun) -> None:
+        """Keep a run against a limit, to be drawn; it is judged by checks of its own."""
+        self._watchdogs[requirement].append(run)
+        self.log.append(
+            {"kind": WATCHDOG, "requirement": requirement, "run": run.model_dump(mode="json")}
+        )
+
     def not_applicable(self, requirement: str, reason: str) -> None:
         """Say that the target does not claim what this is about."""
         self._not_applicable[requirement] = reason
@@ -125,6 +136,7 @@ class Verdicts:
             reason=reason,
             evidence=tuple(self._evidence[requirement][:EVIDENCE_MAX]),
             measurements=tuple(self._measurements[requirement]),
+            watchdogs=tuple(self._watchdogs[requirement]),
         )
 
 
