@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports import timeline
+from reports import timeline, watchdogs
 from reports.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def render(record: RunRecord, *, template: str = _TEMPLATE) -> str:
         met=sum(row.met for row in record.requirements),
         tables=_tables(record),
         timeline=timeline.draw(record.timeline) if record.timeline else None,
+        watchdogs=watchdogs.charts(record.cases),
+        band=watchdogs,
         cases=_by_verdict(record.cases),
         tallies={row.id: _tally(row, by_id) for row in record.requirements},
     )
@@ -143,6 +145,7 @@ def _contents(record: RunRecord) -> list[tuple[str, str]]:
         ("deviations", "Deviations", bool(record.deviations)),
         ("requirements", "Requirements", bool(record.requirements)),
         ("registers", "Register map", bool(record.gateway or record.meters)),
+        ("watchdogs", "Watchdogs", any(case.watchdogs for case in record.cases)),
         ("timeline", "Timeline", bool(record.timeline)),
         ("cases", "Cases", bool(record.cases)),
         ("not-verified", "Not verified", bool(record.not_verified)),

@@ -102,3 +102,20 @@ def test_a_scenario_is_judged_again_from_its_log() -> None:
     changed = data.replace(b'"orange_flashing"', b'"green"')
     assert changed != data
     assert any("E1" in one for one in evidence.rejudge(record, {name: changed}))
+
+
+def test_drawn_watchdogs_follow_from_their_traces() -> None:
+    """A moment of a drawn run that was moved is told: the trace has another one."""
+    found = suite.run_one("watchdog/scan-1", 1)
+    run = Run(title="x", tool_version="0", seed="1", backend="sim")
+    record = RunRecord.assemble(run, found.cases)
+    traces = {name: text.encode() for name, text in found.traces.items()}
+    assert sum(len(case.watchdogs) for case in record.cases) == 3
+    assert evidence.rejudge(record, traces) == []
+    cases = list(record.cases)
+    place = next(n for n, case in enumerate(cases) if len(case.watchdogs) == 2)
+    first, second = cases[place].watchdogs
+    late = first.model_copy(update={"limit_ns": first.limit_ns - 1})
+    cases[place] = cases[place].model_copy(update={"watchdogs": (late, second)})
+    [complaint] = evidence.rejudge(RunRecord.assemble(run, cases), traces)
+    assert complaint.startswith("watchdog/scan-1/WDG-01.1 draws watchdogs")
