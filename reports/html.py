@@ -167,12 +167,13 @@ def _by_verdict(cases: Iterable[Case]) -> list[tuple[Verdict, list[Case]]]:
 
 
 def _tables(record: RunRecord) -> list[RegisterTable]:
-    """Return the register tables: those with differences first, then by address."""
+    """Return the register tables: those with differences first, then by run and address."""
     tables = [*([record.gateway] if record.gateway else []), *record.meters]
 
-    def place(table: RegisterTable) -> tuple[int, int]:
+    def place(table: RegisterTable) -> tuple[int, str, int]:
         address = -1 if table.address is None else table.address
-        return -max(table.verdict.rank, Verdict.PASS.rank), address
+        run, _, _ = table.id.rpartition("/")
+        return -max(table.verdict.rank, Verdict.PASS.rank), run, address
 
     return sorted(tables, key=place)
 

@@ -81,7 +81,7 @@ def _case(case: Case, record: RunRecord) -> ET.Element:
         *(("requirement", requirement) for requirement in case.requirements),
         ("verdict", case.verdict.value),
         ("seed", record.run.seed),
-        *(("trace_sha256", trace.sha256) for trace in record.traces),
+        *(("trace_sha256", trace.sha256) for trace in record.traces_of(case)),
     ]
     _add_properties(element, properties)
     kind = _ELEMENTS.get(case.verdict)

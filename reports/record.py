@@ -142,6 +142,9 @@ class Case(_Model):
     evidence: tuple[Evidence, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     watchdogs: tuple[WatchdogRun, ...] = ()
+    traces: tuple[Text, ...] = Field(
+        default=(), description="Names of the traces, of those of the record, that it rests on."
+    )
     at_ns: Nanoseconds | None = None
 
     @model_validator(mode="after")
@@ -167,6 +170,7 @@ class RegisterRow(_Model):
     seen: str
     requirement: RequirementId | None = None
     verdict: Verdict
+    source: str = Field(default="", description="Where the meter sent it: 'telegram 1, byte 27'.")
 
     @property
     def last_address(self) -> int:
@@ -376,6 +380,12 @@ class RunRecord(_Model):
             statement=dict(statement or {}),
             deviations=tuple(deviations),
         )
+
+    def traces_of(self, case: Case) -> tuple[Trace, ...]:
+        """The traces that a case rests on; all of them where it names none."""
+        if not case.traces:
+            return self.traces
+        return tuple(trace for trace in self.traces if trace.name in case.traces)
 
     def waived(self, case: Case) -> bool:
         """Whether somebody has accepted what this case found, and still does."""

@@ -32,10 +32,13 @@ from scenarios.run import tool_version
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reports.record import RegisterTable
     from scenarios.register_map.model import RegisterMap
 
 #: Wrong usage, or nothing selected.
 EXIT_USAGE: Final = 2
+#: Register tables that a report draws; a broken gateway has differences everywhere.
+TABLES_MAX: Final = 40
 #: Nobody answers at the address.
 EXIT_ERROR: Final = 4
 
@@ -173,7 +176,15 @@ def _on_reference(
     first = [] if requirement else targets.reference_statement_cases(statement, seed)
     found = _run(selected, statement, seed, workers, quiet=quiet, fail_fast=fail_fast)
     facts = {"cases of the suite": str(len(selected))}
-    return targets.Outcome((*first, *found.cases), "sim", facts, traces=found.traces)
+    return targets.Outcome(
+        (*first, *found.cases), "sim", facts, meters=_drawn(found), traces=found.traces
+    )
+
+
+def _drawn(found: suite.Found) -> tuple[RegisterTable, ...]:
+    """The register tables of the report, those with differences first."""
+    ranked = sorted(found.tables, key=lambda table: -table.verdict.rank)
+    return tuple(ranked[:TABLES_MAX])
 
 
 def _at_address(

@@ -265,8 +265,11 @@ def to_record(
     cases: list[Case] = []
     tables = []
     for name, result in zip(names, results, strict=True):
+        files = [trace_name(name)] if result.trace else []
+        files += captures_of(name, result)
         cases += [
-            case.model_copy(update={"id": f"{name}/{case.id}"}) for case in result.judged.cases
+            case.model_copy(update={"id": f"{name}/{case.id}", "traces": tuple(files)})
+            for case in result.judged.cases
         ]
         tables += [
             table.model_copy(update={"id": f"{name}/{table.id}"}) for table in result.judged.tables
@@ -343,10 +346,14 @@ def captures(results: Sequence[Result]) -> dict[str, bytes]:
     """Return what passed on the wires of all runs, by file name."""
     pairs = zip(_unique_names(results), results, strict=True)
     return {
-        f"{trace_name(name).removesuffix('.jsonl')}.{file}": data
-        for name, result in pairs
-        for file, data in result.captures.items()
+        file: data for name, result in pairs for file, data in captures_of(name, result).items()
     }
+
+
+def captures_of(name: str, result: Result) -> dict[str, bytes]:
+    """Return what passed on the wires of one run, by file name."""
+    stem = trace_name(name).removesuffix(".jsonl")
+    return {f"{stem}.{file}": data for file, data in result.captures.items()}
 
 
 def trace_name(name: str) -> str:

@@ -40,6 +40,10 @@ _CI_FIELDS: Final = {
     "no header": CiField.RSP_UD_NO_HEADER,
 }
 _MODE_2: Final = 0x04
+#: Characters of a frame before its user data: start, two lengths, start, C, A and CI field.
+_LONG_FRAME_HEAD: Final = 7
+#: Characters of the header in front of the records (MBDOC48 p.31 and p.33).
+_HEADER_LENGTHS: Final = {"variable": 12, "fixed": 8, "short header": 4, "no header": 0}
 
 
 class Moment(NamedTuple):
@@ -70,11 +74,24 @@ Spoiler = Callable[[CompiledRecord, int, int], Spoilt | None]
 
 @dataclass(slots=True)
 class Sent:
-    """The records of one telegram as they were sent, with the time that each one showed."""
+    """The records of one telegram as they were sent, with the time that each one showed.
+
+    `number` counts the telegrams of a read-out from 0, `start` is where the first record stands
+    in the frame.
+    """
 
     records: Sequence[CompiledRecord]
     moment: Moment
     spoilt: Mapping[int, Spoilt]
+    number: int
+    start: int
+
+    def length(self, record: CompiledRecord) -> int:
+        """The characters of one of its records."""
+        spoilt = self.spoilt.get(record.index)
+        if spoilt is not None:
+            return len(record.head) + len(spoilt.data)
+        return len(record.encode(self.moment.of(record)))
 
 
 class ReadOut:
@@ -93,10 +110,12 @@ class ReadOut:
         if self._readings is None:
             times, found, place = self._times(), list[ExpectedReading](), 0
             for page in self._pages:
+                offset = page.start
                 for record in page.records:
                     reading = self._reading(page, record, times, place)
                     if reading is not None:
-                        found.append(reading)
+                        found.append(reading._replace(telegram=page.number + 1, offset=offset))
+                    offset += page.length(record)
                     place += 1
             self._readings = found
         return self._readings
@@ -244,7 +263,8 @@ class Application:
                     if found is not None:
                         spoilt[record.index] = found
                         room -= len(found.data) - len(record.characters(moment.of(record)))
-        return Sent(records, moment, spoilt)
+        start = _LONG_FRAME_HEAD + _HEADER_LENGTHS[self._behaviour.structure]
+        return Sent(records, moment, spoilt, number, start)
 
     def header(self, identity: Identity, access_number: int, status: int) -> bytes:
         """The characters between the CI field and the records."""

@@ -145,7 +145,8 @@ class ExpectedReading(NamedTuple):
 
     `record` counts the data records of the whole read-out from 0, hidden ones too. The number is
     ``integer * 10**scale`` in `unit`; `timestamp` is the time that the meter gave to the value, in
-    seconds since 1970 UTC, None where it gave none.
+    seconds since 1970 UTC, None where it gave none. `telegram` (from 1) and `offset` say where the
+    record's DIF stood: the offset counts the characters of the frame, its start character is 0.
     """
 
     record: int
@@ -156,6 +157,8 @@ class ExpectedReading(NamedTuple):
     text: str | None
     timestamp: int | None
     kind: Kind
+    telegram: int = 0
+    offset: int = 0
 
 
 class Coding(NamedTuple):

@@ -8,7 +8,7 @@ look a moment before or after.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from scenarios.checks import float32
@@ -68,10 +68,23 @@ class Reading(Protocol):
         """What the registers can hold of it."""
         ...
 
+    @property
+    def telegram(self) -> int:
+        """The telegram that it stood in, from 1; 0 where that is not known."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """The character of that telegram at which its data record begins, from 0."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ValueNumbers:
-    """The five fields of a value entry as numbers; `units` are the indices that all fit."""
+    """The five fields of a value entry as numbers; `units` are the indices that all fit.
+
+    `source` says where the meter sent it, in words; empty where that is not known.
+    """
 
     label: str
     integer: int
@@ -79,6 +92,7 @@ class ValueNumbers:
     scale: int
     units: frozenset[int]
     time_stamp: int
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +204,13 @@ def snapshot(readings: Sequence[Reading], at_ns: int | None = None) -> Snapshot:
 
 def value_numbers(reading: Reading) -> ValueNumbers:
     """Return the fields of one value entry (REG-V), by the kind of value (C-14)."""
+    numbers = _numbers(reading)
+    if not reading.telegram:
+        return numbers
+    return replace(numbers, source=f"telegram {reading.telegram}, byte {reading.offset}")
+
+
+def _numbers(reading: Reading) -> ValueNumbers:
     label = reading.value_type
     time_stamp = reading.timestamp or 0
     if reading.kind == "text":

@@ -8,7 +8,7 @@ mask. `judge` compares a block with what is wanted and gives one `Finding` a fie
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -170,6 +170,7 @@ class Finding:
     seen: str
     verdict: Verdict
     hint: str = ""
+    source: str = ""
 
     @property
     def is_value(self) -> bool:
@@ -186,9 +187,10 @@ class Finding:
         """Return the finding as a line for people."""
         subject = who if self.entry in ("meter", "gateway") else f"{who}, {self.entry}"
         raw = f" ({hexadecimal(self.registers)})" if self.registers else ""
+        sent = f", sent in {self.source}" if self.source else ""
         return (
             f"{subject}, register {self.place}, {self.field}: expected {self.expected}, "
-            f"seen {self.seen}{raw}{self.hint}"
+            f"seen {self.seen}{raw}{self.hint}{sent}"
         )
 
     def row(self) -> RegisterRow:
@@ -202,12 +204,18 @@ class Finding:
             seen=self.seen + self.hint,
             requirement=self.requirement,
             verdict=self.verdict,
+            source=self.source,
         )
 
 
-def judge(block: layout.Block, entry: str, wants: Sequence[Want]) -> list[Finding]:
-    """Compare a block with what is wanted of it, field by field."""
-    return [_judge_field(block, entry, want) for want in wants]
+def judge(
+    block: layout.Block, entry: str, wants: Sequence[Want], source: str = ""
+) -> list[Finding]:
+    """Compare a block with what is wanted of it, field by field.
+
+    `source` says where the meter sent what stands there.
+    """
+    return [replace(_judge_field(block, entry, want), source=source) for want in wants]
 
 
 def fits(block: layout.Block, want: ValueNumbers) -> bool:
@@ -349,6 +357,7 @@ def absent(address: int, entry: str, want: ValueNumbers) -> Finding:
         expected=f"integer {shown} × 10^{want.scale}",
         seen="no entry",
         verdict=Verdict.FAIL,
+        source=want.source,
     )
 
 

@@ -260,7 +260,8 @@ def _findings(
     for index, want in enumerate(snapshot.values):
         entry = f"value {index + 1}, {want.label}"
         if index < len(group.values):
-            found += fields.judge(group.values[index], entry, fields.value_wants(want))
+            wants = fields.value_wants(want)
+            found += fields.judge(group.values[index], entry, wants, want.source)
         else:
             address = group.meter.address + layout.BLOCK_LENGTH * (index + 1)
             found.append(fields.absent(address, entry, want))

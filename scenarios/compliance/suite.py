@@ -24,8 +24,9 @@ from scenarios.language.compile import compile_path
 from scenarios.run import LIBRARY, library_folder, run_scenario, select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from reports.record import RegisterTable
     from scenarios.compliance.pics import Pics
 
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 CHUNK: Final = 4
 #: What raises from here is the device's own failure, not the bench's.
 DEVICE_PACKAGES: Final = ("gateway.mbus", "gateway.modbus", "gateway.registers", "gateway.device")
+#: The scenarios whose registers stand in every report; of others only those with differences do.
+DRAWN: Final = frozenset(
+    {"library/registers/worked-example", "library/registers/types-and-units-of-the-standard"}
+)
 #: The scenarios of the library, as part of the suite.
 LIBRARY_PREFIX: Final = "library/"
 
@@ -49,10 +54,22 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found: cases, and the text of each trace by its file name."""
+    """What was found: cases, the text of each trace by its file name, and registers as tables."""
 
     cases: tuple[Case, ...]
     traces: Mapping[str, str]
+    tables: tuple[RegisterTable, ...] = ()
+
+    @classmethod
+    def of(
+        cls, unit: str, cases: Iterable[Case], trace: str, tables: tuple[RegisterTable, ...] = ()
+    ) -> Found:
+        """What one unit found; `trace` is empty where it left none."""
+        if not trace:
+            return cls(tuple(cases), {}, tables)
+        name = evidence.file_name(unit)
+        traced = (case.model_copy(update={"traces": (name,)}) for case in cases)
+        return cls(tuple(traced), {name: trace}, tables)
 
 
 def select_cases(requirements: Collection[str] | None = None) -> list[Selected]:
@@ -126,6 +143,7 @@ def _joined(found: Sequence[Found]) -> Found:
     return Found(
         tuple(case for one in found for case in one.cases),
         {name: text for one in found for name, text in one.traces.items()},
+        tuple(table for one in found for table in one.tables),
     )
 
 
@@ -166,7 +184,7 @@ def run_one(id_: str, seed: int) -> Found:
         reason = str(BackendError.of(error))
         return Found(tuple(verdicts.broken(_blame(error), reason)), {})
     trace = evidence.of_case(one.id, seed, trial.frames, verdicts.log)
-    return Found(tuple(verdicts.cases()), {evidence.file_name(one.id): trace})
+    return Found.of(one.id, verdicts.cases(), trace)
 
 
 def _blame(error: BaseException) -> Verdict:
@@ -191,5 +209,15 @@ def _run_scenario(id_: str, seed: int) -> Found:
     assert compiled.scenario is not None, "the library checks"
     result = run_scenario(compiled.scenario, SimBackend(), seed if seed != 1 else None)
     cases = [case.model_copy(update={"id": f"{id_}/{case.id}"}) for case in result.judged.cases]
-    trace = evidence.of_scenario(id_, result.seed, result.virtual_ns, result.trace)
-    return Found(tuple(cases), {evidence.file_name(id_): trace} if result.trace else {})
+    trace = ""
+    if result.trace:
+        trace = evidence.of_scenario(id_, result.seed, result.virtual_ns, result.trace)
+    return Found.of(id_, cases, trace, tuple(_shown(id_, result.judged.tables)))
+
+
+def _shown(id_: str, tables: Iterable[RegisterTable]) -> Iterator[RegisterTable]:
+    """The registers that the report draws: every difference, and those of some good runs."""
+    for table in tables:
+        if table.verdict > Verdict.PASS or id_ in DRAWN:
+            where = f"in {id_}" + (f"; {table.note}" if table.note else "")
+            yield table.model_copy(update={"id": f"{id_}/{table.id}", "note": where})

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports import junit
-from reports.record import Case, Evidence, Run, RunRecord
+from reports.record import Case, Evidence, Run, RunRecord, Trace
 from reports.verdict import Verdict
 from tests.reports import sample
 
@@ -52,6 +52,24 @@ def test_verdicts_are_said_in_full() -> None:
     error = case.find("error")
     assert error is not None
     assert error.attrib["message"].startswith("INCONCLUSIVE: the scan ended after 96 s")
+
+
+def test_a_case_has_the_hashes_of_its_own_traces() -> None:
+    """A case that names its traces has those; a suite of hundreds would repeat them all."""
+    traces = [
+        Trace(name=f"{name}.jsonl", kind="events", sha256=name * 64, size_bytes=1) for name in "ab"
+    ]
+    cases = [
+        Case(id="x/1", title="One", verdict=Verdict.PASS, traces=("b.jsonl",)),
+        Case(id="x/2", title="Two", verdict=Verdict.PASS),
+    ]
+    run = Run(title="x", tool_version="0", seed="1", backend="sim")
+    found = suite(RunRecord.assemble(run, cases, traces=traces))
+    hashes = [
+        [value for name, value in properties(case) if name == "trace_sha256"]
+        for case in found.iterfind("testcase")
+    ]
+    assert hashes == [["b" * 64], ["a" * 64, "b" * 64]]
 
 
 def test_evidence_is_output() -> None:

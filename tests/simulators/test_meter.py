@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from simulators import frames
+from simulators.behaviour import Behaviour
 from simulators.faults import DropPage, Fault, Header
 from simulators.meter import EPOCH, Answer, Identity, Meter, Settings
 from simulators.profile import Expect, Record
@@ -259,6 +261,42 @@ def test_what_was_sent_is_what_is_expected() -> None:
     assert (reading.record, reading.integer) == (0, 1000)
     assert reading.timestamp == int(datetime(2026, 11, 20, 12, 0, tzinfo=UTC).timestamp())
     assert subject.expected_history[0].at_ns == 5000
+
+
+@pytest.mark.parametrize(
+    ("structure", "mode"),
+    [("variable", 1), ("variable", 2), ("short header", 1), ("no header", 1)],
+)
+def test_a_reading_says_where_its_record_stood(structure: str, mode: int) -> None:
+    """Telegram and offset lead to the DIF of the record in the frame that was sent."""
+    heads = {1: b"\x01\x03", 2: b"\x02\x59", 3: b"\x04\x13"}
+    codings = {1: "int8", 2: "int16", 3: "int32"}
+    records = {
+        n: Record(dib=heads[n][:1], vib=heads[n][1:], coding=codings[n], value=n,
+                  expect=Expect(value_type="Energy", unit="Wh"))
+        for n in heads
+    }  # fmt: skip
+    subject = Meter(
+        "m",
+        Settings(
+            identity=Identity("12345678", "LUG", 2, 4),
+            primary_address=ADDRESS,
+            telegrams=[[records[1], records[2]], [records[3], records[2], records[1]]],
+            behaviour=Behaviour(structure=structure, mode=mode),  # type: ignore[arg-type]
+        ),
+        key="k",
+        epoch=EPOCH,
+    )
+    sent = [short(subject, c_field) for c_field in (REQ1, REQ0)]
+    places = []
+    for page, readings in subject.answered_pages.items():
+        for reading in readings:
+            frame = sent[page]
+            assert frame is not None
+            assert reading.telegram == page + 1
+            assert frame[reading.offset : reading.offset + 2] == heads[reading.integer or 0]
+            places.append((reading.telegram, reading.integer))
+    assert places == [(1, 1), (1, 2), (2, 3), (2, 2), (2, 1)]
 
 
 class Pages(RuleBasedStateMachine):

@@ -20,7 +20,7 @@ from simulators.modbus.expected_image import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from scenarios.checks.expectation import ExpectedMeter
+    from scenarios.checks.expectation import ExpectedMeter, ValueNumbers
     from scenarios.compliance.arrangement import Trial
     from scenarios.compliance.verdicts import Verdicts
 
@@ -112,10 +112,17 @@ def truth(meter: ExpectedMeter, time: int) -> MeterTruth:
         time=time,
         flags=meter.flags,
         values=tuple(
-            ValueTruth(one.label, one.integer, one.float_bits, one.scale, one.units, one.time_stamp)
+            ValueTruth(
+                _sent(one), one.integer, one.float_bits, one.scale, one.units, one.time_stamp
+            )
             for one in values
         ),
     )
+
+
+def _sent(value: ValueNumbers) -> str:
+    """What a value is, and where the meter sent it."""
+    return f"{value.label}, {value.source}" if value.source else value.label
 
 
 def expected(trial: Trial, layout: Layout) -> list[Field]:

@@ -27,6 +27,8 @@ class Reading:
     kind: str = "number"
     text: str | None = None
     timestamp: int | None = None
+    telegram: int = 0
+    offset: int = 0
 
 
 SENT_AT = 0x6B0035C8
@@ -269,6 +271,18 @@ def test_value_without_data() -> None:
     assert check(layout.read(registers), (empty,)) == list(
         compare(layout.read(registers), (empty,)).cases
     )
+
+
+def test_a_difference_names_where_the_meter_sent_it() -> None:
+    """Register and telegram stand side by side: in the reason, and in the row of the table."""
+    sent = replace(READINGS_A[0], telegram=2, offset=31)
+    traced = replace(A, snapshots=(snapshot([sent, *READINGS_A[1:]]),))
+    comparison = compare(layout.read(planted(23, 0x010C)), (traced, B))
+    reason = failures(comparison)["layout/a/REG-V.1"]
+    assert "register 20-23, integer" in reason
+    assert reason.endswith("sent in telegram 2, byte 31")
+    [row] = [row for row in comparison.meters[0].rows if row.verdict is Verdict.FAIL]
+    assert (row.address, row.source) == (20, "telegram 2, byte 31")
 
 
 def test_reasons_are_bounded() -> None:

@@ -117,7 +117,7 @@ def test_one_altered_expectation_is_found() -> None:
     failed = {c.id: c.reason for c in comparison.cases if c.verdict is not Verdict.PASS}
     assert failed == {
         "layout/shaft/REG-V.1": "meter shaft (20261120 HYD), value 1, Energy, register 20-23, "
-        "integer: expected 268, seen 267 (0000 0000 0000 010B)",
+        "integer: expected 268, seen 267 (0000 0000 0000 010B), sent in telegram 1, byte 19",
         "layout/shaft/REG-V.2": "meter shaft (20261120 HYD), value 1, Energy, register 24-25, "
-        "float: expected 268000.0, seen 267000.0 (4882 5F00)",
+        "float: expected 268000.0, seen 267000.0 (4882 5F00), sent in telegram 1, byte 19",
     }

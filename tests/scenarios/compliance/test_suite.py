@@ -91,6 +91,15 @@ def test_verdicts_follow_from_their_traces() -> None:
     assert "cannot be judged" in broken
 
 
+def test_a_report_draws_the_registers() -> None:
+    """A scenario of those that are drawn leaves its tables, and every case names its trace."""
+    unit = "library/registers/worked-example"
+    found = suite.run_one(unit, 1)
+    assert [table.id for table in found.tables] == [f"{unit}/A", f"{unit}/B"]
+    assert {case.traces for case in found.cases} == {(evidence.file_name(unit),)}
+    assert suite.run_one("library/registers/beyond-32-bits", 1).tables == ()
+
+
 def test_a_scenario_is_judged_again_from_its_log() -> None:
     """The properties of a library scenario hold on its log as they did in the run."""
     found = suite.run_one("library/registers/worked-example", 1)
