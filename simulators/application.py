@@ -42,7 +42,7 @@ _CI_FIELDS: Final = {
 _MODE_2: Final = 0x04
 #: Characters of a frame before its user data: start, two lengths, start, C, A and CI field.
 _LONG_FRAME_HEAD: Final = 7
-#: Characters of the header in front of the records (MBDOC48 p.31 and p.33).
+#: Characters that `Application.header` puts in front of the records.
 _HEADER_LENGTHS: Final = {"variable": 12, "fixed": 8, "short header": 4, "no header": 0}
 
 
