@@ -285,8 +285,8 @@ def _scan(access: Access, *, as_json: bool) -> None:
     else:
         _tell_report(found, report)
     for unresolved in report.unresolved:
-        number = unresolved.identification_number
-        typer.echo(f"warning: {_unresolved_text(number)}", err=True)
+        text = _unresolved_text(unresolved.identification_number, report.reasons[unresolved])
+        typer.echo(f"warning: {text}", err=True)
     if not found:
         raise typer.Exit(EXIT_BAD_NEWS)
 
@@ -342,11 +342,15 @@ def _tell_report(found: list[Found], report: ScanReport) -> None:
         typer.echo("not looked for: " + "; ".join(report.not_looked_for))
 
 
-def _unresolved_text(number: str) -> str:
-    """Why meters under a mask were not told apart."""
+def _unresolved_text(number: str, heard: str) -> str:
+    """Why meters under a mask were not told apart, and what manual 8.3 advises."""
+    what = f"several meters share the number {number}, or one there answers garbled"
     if "F" in number:
-        return f"answers under {number} stay garbled, or a meter there has a digit F"
-    return f"several meters share the number {number}"
+        what = f"answers under {number} stay garbled, or a meter there has a digit F"
+    return (
+        f"{what} (heard: {heard}): disconnect the meters there one by one, or read them by their "
+        "primary addresses"
+    )
 
 
 def _found_line(meter: Found) -> str:
@@ -354,6 +358,8 @@ def _found_line(meter: Found) -> str:
     note = "" if meter.selectable else "  (does not answer to the address in its header)"
     if meter.mask is not None:
         note = f"  (wrongly declared: selected by {meter.mask}; MBUS_SELECTMASK)"
+    if meter.stray:
+        note += "  (a stray character before its answers)"
     return (
         f"{address.identification_number}  {manufacturer_letters(address.manufacturer)}  "
         f"version {address.version:3d}  {medium_label(address.medium):<28}  "
@@ -372,6 +378,7 @@ def _scan_document(found: list[Found], report: ScanReport) -> dict[str, Any]:
                 "primary_address": meter.primary_address,
                 "selectable": meter.selectable,
                 "wrongly_declared": meter.mask is not None,
+                "stray": meter.stray,
             }
             for meter in found
         ],
@@ -380,6 +387,7 @@ def _scan_document(found: list[Found], report: ScanReport) -> dict[str, Any]:
         "collisions": report.collisions,
         "retries": report.retries,
         "unresolved": [mask.identification_number for mask in report.unresolved],
+        "unresolved_heard": [report.reasons[mask] for mask in report.unresolved],
         "not_looked_for": report.not_looked_for,
         "duration_ns": report.duration_ns,
         "slowest_answer_ns": report.slowest_answer_ns,

@@ -43,6 +43,10 @@ LONGEST_TELEGRAM: Final = 261
 #: A line that never falls silent is waited for this many longest telegrams, then used anyway.
 SETTLE_TELEGRAMS_MAX: Final = 8
 
+#: Characters that may stand before a telegram without spoiling it: what a transmitter or a
+#: converter sends when it is switched on (libmbus#207).
+STRAY_CHARACTERS_MAX: Final = 3
+
 C_SELECT: Final = 0x53
 C_SELECT_LAST_TRY: Final = 0x73
 
@@ -95,7 +99,8 @@ class Answer(NamedTuple):
     """One answer: `frame` for FRAME, `reason` for BROKEN, the bytes in any case.
 
     `verified` is True when parity and framing of every character were right, False when one was
-    not, None when the port cannot tell.
+    not, None when the port cannot tell. `stray` counts the characters that stood before the
+    telegram and belong to none; they are not among the bytes.
     """
 
     kind: AnswerKind
@@ -104,6 +109,7 @@ class Answer(NamedTuple):
     reason: str
     verified: bool | None
     request_end_ns: int
+    stray: int = 0
 
 
 #: What ends the tries of a request, by what the caller is after.
@@ -173,16 +179,29 @@ class Link:
         return answer
 
     async def select(
-        self, mask: SecondaryMask, *, tries: int | None = None, first_byte_ns: int | None = None
+        self,
+        mask: SecondaryMask,
+        *,
+        tries: int | None = None,
+        first_byte_ns: int | None = None,
+        stray_max: int = STRAY_CHARACTERS_MAX,
     ) -> Answer:
         """Select one slave, which must acknowledge; the last of several tries has C = 73."""
-        return await self._select(mask, tries, first_byte_ns, _AN_ACK)
+        return await self._select(mask, tries, first_byte_ns, _AN_ACK, stray_max)
 
     async def probe(
-        self, mask: SecondaryMask, *, tries: int | None = None, first_byte_ns: int | None = None
+        self,
+        mask: SecondaryMask,
+        *,
+        tries: int | None = None,
+        first_byte_ns: int | None = None,
+        stray_max: int = 0,
     ) -> Answer:
-        """Select whoever lies under `mask`: garbage is an answer too, that of several slaves."""
-        return await self._select(mask, tries, first_byte_ns, _ANYTHING)
+        """Select whoever lies under `mask`: garbage is an answer too, that of several slaves.
+
+        So a stray character is not passed over, unless `stray_max` says so.
+        """
+        return await self._select(mask, tries, first_byte_ns, _ANYTHING, stray_max)
 
     async def send_user_data(
         self, a_field: int, ci_field: int, data: bytes, *, tries: int | None = None
@@ -197,12 +216,19 @@ class Link:
         return answer
 
     async def request(
-        self, a_field: int, *, tries: int | None = None, first_byte_ns: int | None = None
+        self,
+        a_field: int,
+        *,
+        tries: int | None = None,
+        first_byte_ns: int | None = None,
+        stray_max: int = STRAY_CHARACTERS_MAX,
     ) -> Answer:
         """REQ_UD2: the FCB stays the same over the tries; `took` toggles it after a good answer."""
         fcb = self._request_fcb.get(a_field, True)
         frame = _req_ud2(a_field, fcb)
-        return await self._repeat(lambda _: frame, self._tries(tries), first_byte_ns, _A_FRAME)
+        return await self._repeat(
+            lambda _: frame, self._tries(tries), first_byte_ns, _A_FRAME, stray_max
+        )
 
     def took(self, a_field: int) -> None:
         """The answer to the last `request` was good: the next one asks for what follows."""
@@ -254,6 +280,7 @@ class Link:
         tries: int | None,
         first_byte_ns: int | None,
         wanted: tuple[AnswerKind, ...],
+        stray_max: int,
     ) -> Answer:
         count = self._tries(tries)
 
@@ -262,7 +289,7 @@ class Link:
             c_field = C_SELECT_LAST_TRY if last_of_several else C_SELECT
             return _selection(mask, c_field)
 
-        answer = await self._repeat(telegram, count, first_byte_ns, wanted)
+        answer = await self._repeat(telegram, count, first_byte_ns, wanted, stray_max)
         self._reset_fcb(ADDRESS_SELECTED)
         return answer
 
@@ -272,11 +299,12 @@ class Link:
         tries: int,
         first_byte_ns: int | None,
         wanted: tuple[AnswerKind, ...],
+        stray_max: int = STRAY_CHARACTERS_MAX,
     ) -> Answer:
         """Send ``telegram(1)``, ``telegram(2)`` ... until an answer is `wanted`."""
         for number in range(1, tries + 1):
             self.retries += number > 1
-            answer = await self._exchange(telegram(number), first_byte_ns)
+            answer = await self._exchange(telegram(number), first_byte_ns, stray_max)
             if answer.kind in wanted or number == tries:
                 return answer
             if answer.kind is AnswerKind.BROKEN:
@@ -301,18 +329,20 @@ class Link:
 
     async def exchange(self, telegram: bytes) -> Answer:
         """Send bytes as they are, once, and wait MBUS_TIMEOUT for an answer."""
-        return await self._exchange(telegram, None)
+        return await self._exchange(telegram, None, 0)
 
-    async def _exchange(self, frame: bytes, first_byte_ns: int | None) -> Answer:
+    async def _exchange(
+        self, frame: bytes, first_byte_ns: int | None, stray_max: int = STRAY_CHARACTERS_MAX
+    ) -> Answer:
         wait_ns = self.settings.first_byte_ns if first_byte_ns is None else first_byte_ns
         end = await self._send(frame)
-        heard, broken_off = await self._one_telegram(end + wait_ns)
+        heard, broken_off = await self._one_telegram(end + wait_ns, stray_max)
         if self._is_echo(heard.data):
             self._echo_late_ns = max(self._echo_late_ns, (heard.last_ns or end) - end)
-            heard, broken_off = await self._one_telegram(end + wait_ns)
-        answer = self._judge(heard, end, broken_off)
+            heard, broken_off = await self._one_telegram(end + wait_ns, stray_max)
+        answer = self._judge(heard, end, broken_off, stray_max)
         self._rt.log(
-            "link.received", data=answer.data.hex(), kind=answer.kind.value, reason=answer.reason
+            "link.received", data=heard.data.hex(), kind=answer.kind.value, reason=answer.reason
         )
         return answer
 
@@ -342,21 +372,28 @@ class Link:
             self._rt.log("link.echo", text="the converter sends our own telegrams back")
         return True
 
-    async def _one_telegram(self, by: int) -> tuple[Received, str]:
+    async def _one_telegram(self, by: int, stray_max: int = 0) -> tuple[Received, str]:
         """Hear one telegram that begins by `by` (ns); a text says why it was broken off.
 
         Ends as soon as the framing is complete, or cannot become complete any more.
         """
         first = await self._line.receive(_one_character, by=by, gap=self.settings.idle_ns)
-        if first.first_ns is None or frames.missing(first.data) == 0:
+        if stray_max:
+            first = await self._behind_strays(first, stray_max)
+        stray = _strays(first.data, stray_max)
+        if (
+            first.first_ns is None
+            or frames.missing(first.data[stray:]) == 0
+            or stray == len(first.data)
+        ):
             self._heard(first)
             return first, ""
         is_late = False
         try:
             with self._rt.deadline(first.first_ns + self.settings.full_ns):
                 rest = await self._line.receive(
-                    lambda more: frames.missing(first.data + more),
-                    by=first.first_ns + self.settings.idle_ns,
+                    lambda more: frames.missing(first.data[stray:] + more),
+                    by=(first.last_ns or first.first_ns) + self.settings.idle_ns,
                     gap=self.settings.idle_ns,
                 )
         except TimeoutError:
@@ -365,8 +402,20 @@ class Link:
         heard = _joined(first, rest)
         self._heard(heard)
         # What ends at the very moment of the limit is in time.
-        is_late = is_late and frames.missing(heard.data) > 0
+        is_late = is_late and frames.missing(heard.data[stray:]) > 0
         return heard, "no end within MBUS_FULLTIMEOUT" if is_late else ""
+
+    async def _behind_strays(self, first: Received, stray_max: int) -> Received:
+        """Hear what follows characters with which no telegram begins, if anything does at once."""
+        while first.last_ns is not None and len(first.data) <= stray_max:
+            if _strays(first.data, stray_max) < len(first.data):
+                break
+            by = first.last_ns + self.idle_ns
+            more = await self._line.receive(_one_character, by=by, gap=self.settings.idle_ns)
+            if more.first_ns is None:
+                break
+            first = _joined(first, more)
+        return first
 
     def _heard(self, received: Received) -> None:
         if received.last_ns is not None:
@@ -375,7 +424,7 @@ class Link:
             # Silence lasted until now, so the idle time before the next request is behind us.
             self._quiet_from = max(self._quiet_from, self._rt.now() - self.idle_ns)
 
-    def _judge(self, heard: Received, end: int, broken_off: str) -> Answer:
+    def _judge(self, heard: Received, end: int, broken_off: str, stray_max: int) -> Answer:
         data = heard.data
         verified = None if heard.faults is None else not heard.faults
         if not data:
@@ -388,14 +437,19 @@ class Link:
             broken_off = f"{fault.name} error in character {index}"
         if broken_off:
             return Answer(AnswerKind.BROKEN, data, None, broken_off, verified, end)
+        stray = _strays(data, stray_max)
+        if stray == len(data):
+            stray = 0
         try:
-            frame = frames.parse(data)
+            frame = frames.parse(data[stray:])
         except FrameError as error:
             return Answer(AnswerKind.BROKEN, data, None, str(error), verified, end)
+        reason = f"{stray} stray characters before it" if stray else ""
+        data = data[stray:]
         if isinstance(frame, frames.Ack):
-            return Answer(AnswerKind.ACK, data, None, "", verified, end)
+            return Answer(AnswerKind.ACK, data, None, reason, verified, end, stray)
         if isinstance(frame, frames.LongFrame):
-            return Answer(AnswerKind.FRAME, data, frame, "", verified, end)
+            return Answer(AnswerKind.FRAME, data, frame, reason, verified, end, stray)
         reason = "a short frame is no answer"
         return Answer(AnswerKind.BROKEN, data, None, reason, verified, end)
 
@@ -433,6 +487,14 @@ def _joined(first: Received, rest: Received) -> Received:
         faults = first.faults + tuple((behind + at, what) for at, what in rest.faults or ())
     last_ns = first.last_ns if rest.last_ns is None else rest.last_ns
     return Received(first.data + rest.data, faults, first.first_ns, last_ns)
+
+
+def _strays(data: bytes, stray_max: int) -> int:
+    """How many characters stand before the first with which a telegram can begin."""
+    for count, byte in enumerate(data[:stray_max]):
+        if byte in frames.STARTS:
+            return count
+    return min(len(data), stray_max)
 
 
 def _one_character(data: bytes) -> int:

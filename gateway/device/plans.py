@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 SOFTWARE_VERSION: Final = 130
 #: MBUS_PARITY (manual 9.4).
 PARITIES: Final = (Parity.NONE, Parity.ODD, Parity.EVEN, Parity.MARK, Parity.SPACE)
+#: A search asks for values that nothing points to until this part of WATCHDOG_SCAN is over; what
+#: follows is dull, and a restart in the midst of it would lose the list.
+SWEEP_PART_OF_WATCHDOG: Final = 3
 #: Scan modes that allocate registers after the scan (`C-20`).
 ALLOCATING_SCAN_MODES: Final = frozenset({"SECONDARYSCANALLOC", "SECONDARYSCANALLOCREVERSE"})
 _REVERSE_SCAN_MODES: Final = frozenset({"SECONDARYSCANREVERSE", "SECONDARYSCANALLOCREVERSE"})
@@ -109,6 +112,7 @@ def scan_plan(configuration: Configuration) -> ScanPlan:
         hexadecimal=bool(configuration.mbus_searchhexadecimal),
         primary_start=configuration.mbus_minprimaryaddress,
         primary_final=configuration.mbus_maxprimaryaddress,
+        sweep_ns=configuration.watchdog_scan * NS_PER_S // SWEEP_PART_OF_WATCHDOG,
         readout=readout_plan(configuration),
     )
 

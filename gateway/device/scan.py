@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Final
 
-from gateway.device.link import ADDRESS_SELECTED, AnswerKind
+from gateway.device.link import ADDRESS_SELECTED, STRAY_CHARACTERS_MAX, AnswerKind
 from gateway.device.readout import (
     Readout,
     ReadoutPlan,
@@ -28,10 +28,12 @@ from gateway.device.readout import (
     wake_up,
 )
 from gateway.device.sequences import SCAN_STEPS, Addressing, ResetMode, Step
+from gateway.device.talker import CONTROLS, NOBODY, Talker
 from gateway.mbus.address import SecondaryAddress, SecondaryMask
 from gateway.mbus.search import WILDCARD, Direction, Outcome
+from gateway.mbus.searching import coordinates
 from gateway.mbus.searching.adaptive import AdaptiveSearch
-from gateway.mbus.searching.thorough import ThoroughSearch
+from gateway.mbus.searching.thorough import SWEEP_MASKS_MAX, ThoroughSearch
 from gateway.runtime.port import NS_PER_S
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ COMPANY_SELDOM: Final = 0.06
 #: Acknowledgements that all begin within so many bits of each other may be those of meters that
 #: answer in phase: one may hide behind another.
 IN_PHASE_BITS: Final = 8
+#: The same garbage under so many masks that lie one inside the other may be one meter whose answers
+#: begin with a stray character.
+SAME_GARBAGE: Final = 3
 #: The access number is one byte (MBDOC48 p.34).
 _ACCESS_NUMBERS: Final = 256
 
@@ -82,6 +87,8 @@ class ScanPlan:
     """Whether digits A to E are looked for without any sign of them."""
     primary_start: int = 0
     primary_final: int = 250
+    sweep_ns: int = 0
+    """Bus time (ns) after which no values are asked that nothing points to; 0 = without limit."""
     readout: ReadoutPlan = field(default_factory=ReadoutPlan)
     """What a read-out is like: its wake-up goes before a scan too, and a primary scan reads every
     meter that it finds."""
@@ -101,6 +108,8 @@ class Found:
     """The whole read-out, where finding the meter took one."""
     mask: SecondaryMask | None = None
     """What it was selected by, where its own header names another place; otherwise None."""
+    stray: bool = False
+    """Whether its answers begin with a character that belongs to no telegram."""
 
 
 @dataclass(slots=True)
@@ -118,6 +127,8 @@ class ScanReport:
     unresolved: list[SecondaryMask] = field(default_factory=list)
     not_looked_for: list[str] = field(default_factory=list)
     """What a scan by this plan cannot have seen, in words."""
+    reasons: dict[SecondaryMask, str] = field(default_factory=dict)
+    """Why each of `unresolved` stays so: what was heard there last."""
     retries: int = 0
     """Selections and requests sent again, for noise, silence or doubt."""
     duration_ns: int = 0
@@ -136,6 +147,8 @@ def address_of(telegram: Telegram | None) -> SecondaryAddress | None:
 class _Probe:
     outcome: Outcome
     found: Found | None = None
+    why: str = ""
+    """What was heard, where it is no meter."""
 
 
 class SecondaryScan:
@@ -176,11 +189,19 @@ class SecondaryScan:
         self._company = COMPANY_AT_FIRST
         self._types: dict[tuple[int, int, int], bool] = {}
         self._searches: list[ThoroughSearch] = [self._search]
+        self._asked_by = self._search
         self._seen: set[tuple[SecondaryAddress, SecondaryMask | None]] = set()
         self._first_acks: list[tuple[SecondaryMask, Found]] = []
         #: The shortest and the longest time to an acknowledgement; and how many there were.
         self._ack_range = (0, 0)
         self._acks_timed = 0
+        self._talker = Talker()
+        #: Where which garbage was heard, by its first character; and which is that of a meter.
+        self._garbage: dict[bytes, list[SecondaryMask]] = {}
+        self._strays: set[bytes] = set()
+        #: Characters that may stand before the answers of the meter that is being spoken to.
+        self._stray_max = 0
+        self._heard: dict[SecondaryMask, str] = {}
 
     async def run(self, on_found: Callable[[Found], Awaitable[bool]]) -> ScanReport:
         """Search the whole space below the plan's mask; raises only `LineError`."""
@@ -203,9 +224,13 @@ class SecondaryScan:
     ) -> bool:
         """Ask the masks of `search` to the end; False when `on_found` wants no more."""
         report = self._report
+        self._asked_by = search
         while (mask := search.next_mask()) is not None:
             probe = await self._probe(mask)
             found = probe.found
+            self._heard[mask] = probe.why
+            if self._plan.sweep_ns and self._rt.now() - started >= self._plan.sweep_ns:
+                search.stop_sweeping()
             search.outcome(mask, probe.outcome, found.address if found is not None else None)
             if found is not None and mask != found.address.to_mask():
                 self._first_acks.append((mask, found))
@@ -215,7 +240,29 @@ class SecondaryScan:
                 if not await on_found(found):
                     return False
             self._tell(mask, probe, self._rt.now() - started)
+            await self._watch_for_talkers(probe)
+            if self._talker.end and search.next_mask() is not None:
+                search.stop()
+                self._heard[search.root] = self._talker.end
+                return False
         return True
+
+    async def _watch_for_talkers(self, probe: _Probe) -> None:
+        """After many collisions without a meter, ask for nobody: who answers that?"""
+        if probe.found is not None:
+            self._talker.found()
+        if probe.outcome is not Outcome.COLLISION or not self._talker.collided():
+            return
+        answers = 0
+        for number in range(CONTROLS):
+            answer = await self._link.probe(NOBODY, tries=1, first_byte_ns=self._wait_ns)
+            if answer.kind is not AnswerKind.SILENCE:
+                answers += 1
+                await self._link.settle(answer.request_end_ns + self._window_ns)
+            elif number == 0:
+                return
+        self._talker.heard(answers)
+        self._rt.log("scan.talker", answers=answers, of=CONTROLS, tries=self._talker.tries)
 
     def _conclude(self) -> None:
         search, report = self._search, self._report
@@ -236,14 +283,26 @@ class SecondaryScan:
             f"a further meter under {mask}, which at least two share" for mask in search.unsearched
         ]
         for mask in report.unresolved:
+            report.reasons[mask] = self._heard.get(mask, "")
             self._tell_unresolved(mask)
+        if report.unresolved and any(one.is_cut for one in self._searches):
+            report.not_looked_for.append(
+                "every medium, manufacturer and version of meters that were not told apart: "
+                f"a scan asks for at most {SWEEP_MASKS_MAX} of them, and no longer than "
+                "a third of WATCHDOG_SCAN"
+            )
         for text in report.not_looked_for:
             self._rt.log("scan.not_looked_for", text=text)
 
     def _tell_unresolved(self, mask: SecondaryMask) -> None:
         number = mask.identification_number
-        guess = "a digit that is none of 0 to E" if WILDCARD in number else "one number shared"
-        self._rt.log("scan.unresolved", mask=mask.to_bytes().hex(), number=number, guess=guess)
+        guess = "one number shared, or one meter that answers garbled"
+        if WILDCARD in number:
+            guess = "a digit that is none of 0 to E, or garbage"
+        heard = self._report.reasons[mask]
+        self._rt.log(
+            "scan.unresolved", mask=mask.to_bytes().hex(), number=number, guess=guess, heard=heard
+        )
 
     def _tell(self, mask: SecondaryMask, probe: _Probe, bus_ns: int) -> None:
         search = self._search
@@ -267,14 +326,66 @@ class SecondaryScan:
     # --- One mask -----------------------------------------------------------------------------
 
     async def _probe(self, mask: SecondaryMask) -> _Probe:
+        """Ask for a mask; more than once where somebody talks in between."""
+        for number in range(self._talker.tries):
+            self._report.retries += number > 0
+            probe = await self._probe_once(mask)
+            if probe.outcome is not Outcome.COLLISION:
+                break
+        return probe
+
+    async def _probe_once(self, mask: SecondaryMask) -> _Probe:
         answer = await self._select(mask)
         if answer.kind is AnswerKind.SILENCE:
             return _Probe(Outcome.EMPTY)
         window_end = answer.request_end_ns + self._window_ns
+        if answer.kind is AnswerKind.BROKEN and self._may_be_stray(mask, answer):
+            await self._link.settle(window_end)
+            return await self._behind_stray(mask, answer.data[:1])
         if answer.kind is not AnswerKind.ACK or await self._late(answer, window_end):
             await self._link.settle(window_end)
-            return _Probe(Outcome.COLLISION)
+            why = answer.reason or "more than one answer to the selection"
+            return _Probe(Outcome.COLLISION, why=why)
         return await self._identify(mask)
+
+    # --- A stray character before every answer ------------------------------------------------
+
+    def _may_be_stray(self, mask: SecondaryMask, answer: Answer) -> bool:
+        """Whether this garbage was heard before, wherever the same meter was meant.
+
+        Several meters that fall over each other rarely sound the same again when some of them are
+        left out; one whose answers begin with a character too many does.
+        """
+        if answer.verified is False:
+            return False
+        first = answer.data[:1]
+        where = self._garbage.setdefault(first, [])
+        where.append(mask)
+        around = sum(coordinates.covers(one, mask) for one in where)
+        # Where no digit is left to be fixed it may show for the first time.
+        is_last = not coordinates.wild_digits(mask)
+        return is_last or first in self._strays or around >= SAME_GARBAGE
+
+    async def _behind_stray(self, mask: SecondaryMask, first: bytes) -> _Probe:
+        """Ask once more, and pass over what stands before the acknowledgement and the data.
+
+        Everything else must hold as for any other meter, and come twice.
+        """
+        self._report.retries += 1
+        answer = await self._link.probe(
+            mask, tries=1, first_byte_ns=self._wait_ns, stray_max=STRAY_CHARACTERS_MAX
+        )
+        window_end = answer.request_end_ns + self._window_ns
+        is_one = answer.kind is AnswerKind.ACK and answer.stray > 0
+        if not is_one or await self._link.listen(window_end):
+            await self._link.settle(window_end)
+            return _Probe(Outcome.COLLISION, why=answer.reason or "garbage")
+        self._stray_max = STRAY_CHARACTERS_MAX
+        probe = await self._identify(mask)
+        self._stray_max = 0
+        if probe.found is not None:
+            self._strays.add(first)
+        return probe
 
     async def _late(self, ack: Answer, window_end: int) -> bool:
         """Whether a second meter acknowledges behind the first.
@@ -323,10 +434,7 @@ class SecondaryScan:
         decoded, reason = judge_data(answer, ANYBODY)
         address = address_of(decoded)
         if decoded is None or address is None or answer.frame is None:
-            self._rt.log("scan.garbled", mask=mask.to_bytes().hex(), reason=reason)
-            self._note_company(late=True)
-            await self._link.settle(answer.request_end_ns + self._longest_ns)
-            return _Probe(Outcome.COLLISION)
+            return await self._without_address(mask, answer, reason or "no address in the header")
         # A short telegram may be over before the answer window is: somebody else may follow.
         window_end = answer.request_end_ns + self._window_ns
         if window_end > self._rt.now() and await self._link.listen(window_end):
@@ -337,12 +445,12 @@ class SecondaryScan:
         declared = mask.contains(address)
         selectable = declared and await self._is_selected_by(address)
         if declared and not selectable and await self._may_be_made_of_two(mask, address):
-            return _Probe(Outcome.COLLISION)
+            return _Probe(Outcome.COLLISION, why="an address that nobody is selected by")
         # Who answers every second request only may have missed the selection.
         literal = self._plan.timing is SearchTiming.LITERAL and mask != address.to_mask()
         doubtful = disturbed or answer.verified is None or not selectable or literal
-        if doubtful and not await self._same_again(mask, address):
-            return _Probe(Outcome.COLLISION)
+        if (doubtful or self._stray_max) and not await self._same_again(mask, address):
+            return _Probe(Outcome.COLLISION, why="not the same answer twice")
         found = Found(
             address,
             answer.frame.a_field,
@@ -350,8 +458,20 @@ class SecondaryScan:
             decoded,
             selectable,
             mask=None if declared else mask,
+            stray=self._stray_max > 0,
         )
         return _Probe(Outcome.SINGLE, found)
+
+    async def _without_address(self, mask: SecondaryMask, answer: Answer, why: str) -> _Probe:
+        """An acknowledgement, and then nothing that says who it is from."""
+        self._rt.log("scan.garbled", mask=mask.to_bytes().hex(), reason=why)
+        self._note_company(late=True)
+        await self._link.settle(answer.request_end_ns + self._longest_ns)
+        is_whole = answer.kind is AnswerKind.FRAME and answer.verified is True
+        if is_whole and not coordinates.wild_digits(mask):
+            # A right telegram is that of one meter: who it is, no mask tells better.
+            self._asked_by.give_up(mask)
+        return _Probe(Outcome.COLLISION, why=f"no data: {why}")
 
     async def _is_selected_by(self, address: SecondaryAddress) -> bool:
         """Whether a meter acknowledges the address in its own header (worked examples 10).
@@ -371,7 +491,10 @@ class SecondaryScan:
         """A single meter may miss the request; two that cancel each other stay silent again."""
         for _ in range(self._tries):
             answer = await self._link.request(
-                ADDRESS_SELECTED, tries=1, first_byte_ns=self._wait_ns
+                ADDRESS_SELECTED,
+                tries=1,
+                first_byte_ns=self._wait_ns,
+                stray_max=self._stray_max,
             )
             if answer.kind is not AnswerKind.SILENCE:
                 break
@@ -379,11 +502,16 @@ class SecondaryScan:
         return answer
 
     async def _selects(self, mask: SecondaryMask) -> bool:
-        answer = await self._link.select(mask, tries=self._tries, first_byte_ns=self._wait_ns)
+        answer = await self._select_one(mask)
         selected = answer.kind is AnswerKind.ACK
         if selected:
             self._time_ack(self._rt.now() - answer.request_end_ns)
         return selected
+
+    async def _select_one(self, mask: SecondaryMask) -> Answer:
+        return await self._link.select(
+            mask, tries=self._tries, first_byte_ns=self._wait_ns, stray_max=self._stray_max
+        )
 
     async def _same_again(self, mask: SecondaryMask, address: SecondaryAddress) -> bool:
         """Read again under the same mask: a phantom made by a collision does not come twice.
@@ -393,7 +521,9 @@ class SecondaryScan:
         self._report.retries += 1
         literal = self._plan.timing is SearchTiming.LITERAL
         ask = self._link.probe if literal else self._link.select
-        answer = await ask(mask, tries=self._tries, first_byte_ns=self._wait_ns)
+        answer = await ask(
+            mask, tries=self._tries, first_byte_ns=self._wait_ns, stray_max=self._stray_max
+        )
         window_end = answer.request_end_ns + self._window_ns
         if answer.kind is not AnswerKind.ACK or await self._link.listen(window_end):
             await self._link.settle(window_end)
@@ -438,7 +568,10 @@ class SecondaryScan:
         """
         while self._first_acks and self._is_in_phase:
             mask, found = self._first_acks.pop(0)
-            if await self._is_alone(mask, found):
+            self._stray_max = STRAY_CHARACTERS_MAX if found.stray else 0
+            is_alone = await self._is_alone(mask, found)
+            self._stray_max = 0
+            if is_alone:
                 continue
             self._rt.log("scan.hidden", mask=mask.to_bytes().hex(), behind=str(found.address))
             hidden = ThoroughSearch(mask, self._plan.direction, hexadecimal=self._plan.hexadecimal)
@@ -461,7 +594,7 @@ class SecondaryScan:
         return counted and address_of(again) == found.address
 
     async def _read(self, mask: SecondaryMask) -> Telegram | None:
-        answer = await self._link.select(mask, tries=self._tries, first_byte_ns=self._wait_ns)
+        answer = await self._select_one(mask)
         if answer.kind is not AnswerKind.ACK:
             return None
         answer = await self._request()

@@ -85,6 +85,7 @@ async def _found(core: Core, link: Link, found: Found) -> bool:
         medium=found.address.medium,
         known=known is not None,
         selectable=found.selectable,
+        stray=found.stray,
     )
     if known is None and not _list_is_full(core):
         meter = core.book.append(found, core.rt.now())

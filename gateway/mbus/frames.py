@@ -29,6 +29,8 @@ ACK: Final = 0xE5
 START_SHORT: Final = 0x10
 START_LONG: Final = 0x68
 STOP: Final = 0x16
+#: With one of these every telegram begins.
+STARTS: Final = frozenset({ACK, START_SHORT, START_LONG})
 
 SHORT_FRAME_SIZE: Final = 5
 #: Start, L, L, start before the counted bytes; checksum and stop after them.

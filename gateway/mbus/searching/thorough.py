@@ -68,6 +68,7 @@ class ThoroughSearch:
     _split_at: list[int] = field(default_factory=list, init=False)
     _digging: int = field(default=0, init=False)
     _sweeps_left: int = field(default=SWEEP_MASKS_MAX, init=False)
+    _given_up: set[SecondaryMask] = field(default_factory=set, init=False)
 
     # --- The interface ------------------------------------------------------------------------
 
@@ -95,6 +96,25 @@ class ThoroughSearch:
             self.statistics.singles += 1
             self.sightings.append(Sighting(mask, address))
         self._advance(Answered(outcome, address))
+
+    def give_up(self, mask: SecondaryMask) -> None:
+        """Say of the mask that is being asked that narrower bytes would tell nothing more."""
+        self._given_up.add(mask)
+
+    def stop_sweeping(self) -> None:
+        """Ask for no more values that nothing points to; what that leaves open is named."""
+        self._sweeps_left = 0
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether values that nothing points to were left out, by number or by `stop_sweeping`."""
+        return self._sweeps_left <= 0
+
+    def stop(self) -> None:
+        """Ask nothing more at all: what is left is left `unresolved`, under the root."""
+        self._leave_unresolved(self.root)
+        self._asking, self._done = None, True
+        self._walk_on = None
 
     @property
     def share_done(self) -> float:
@@ -153,16 +173,24 @@ class ThoroughSearch:
         for place in order[:1]:
             yield from self._by_digit(mask, place)
         for place in order[1:]:
-            if self.meters_under(mask) >= SEVERAL or not (yield from self._collides(mask)):
+            if self._is_explained(mask) or not (yield from self._collides(mask)):
                 return
+            if self.is_cut:
+                break
             # One of them carries an F at the digits asked so far, where no mask can ask for it.
             self._digging += 1
             yield from self._by_digit(mask, place)
             self._digging -= 1
         if not order:
             yield from self._by_bytes(mask)
-        elif self.meters_under(mask) < SEVERAL and (yield from self._collides(mask)):
+        elif not self._is_explained(mask) and (yield from self._collides(mask)):
             self._leave_unresolved(mask)
+
+    def _is_explained(self, mask: SecondaryMask) -> bool:
+        """Whether what was found below `mask`, or what stays garbled there, accounts for it."""
+        if self.meters_under(mask) >= SEVERAL:
+            return True
+        return any(coordinates.covers(mask, other) for other in self.unresolved)
 
     def _by_digit(self, mask: SecondaryMask, place: int) -> Walk:
         """Ask for every digit at `place`, for the letters where somebody is still missing."""
@@ -194,8 +222,11 @@ class ThoroughSearch:
         """Split by a byte that tells the meters apart, and ask for all of its values.
 
         Which byte, the values seen elsewhere say first; where they do not, all values of one byte
-        after the other.
+        after the other. All in one value of a byte are looked for among those of the next byte.
         """
+        if mask in self._given_up:
+            self._leave_unresolved(mask)
+            return
         asked: set[SecondaryMask] = set()
         crowds: list[SecondaryMask] = []
         wild = coordinates.wild_bytes(mask)
@@ -203,13 +234,15 @@ class ThoroughSearch:
             for coordinate in wild:
                 seen = list(coordinates.seen_values(self.addresses(), coordinate))
                 values = seen + list(coordinates.STANDARD_VALUES[coordinate]) if widely else seen
-                before = len(asked)
                 yield from self._ask_bytes(mask, coordinate, values, asked, crowds)
                 if self._tells_apart(mask, coordinate, crowds):
                     yield from self._ask_all(mask, coordinate, asked, crowds)
                     return
-                if len(asked) == before:
-                    continue
+                here = [c for c in crowds if coordinates.byte_of(c, coordinate) != WILD_BYTE]
+                if widely and here and not self.is_cut:
+                    # They do not differ in this byte: go on with it fixed.
+                    yield from self._by_bytes(here[0])
+                    return
         yield from self._give_up(mask, crowds)
 
     def _ask_bytes(
@@ -269,9 +302,9 @@ class ThoroughSearch:
     def _give_up(self, mask: SecondaryMask, crowds: list[SecondaryMask]) -> Walk:
         """No byte alone tells them apart: go on below the narrowest crowd, or name the mask."""
         for crowd in crowds:
-            if self.meters_under(mask) < SEVERAL and self._sweeps_left > 0:
+            if not self._is_explained(mask) and not self.is_cut:
                 yield from self._by_bytes(crowd)
-        if self.meters_under(mask) < SEVERAL:
+        if not self._is_explained(mask):
             self._leave_unresolved(mask)
 
     def _leave_unresolved(self, mask: SecondaryMask) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.device.link import ADDRESS_SELECTED, Answer, AnswerKind, Echo
+from gateway.device.link import (
+    ADDRESS_SELECTED,
+    STRAY_CHARACTERS_MAX,
+    Answer,
+    AnswerKind,
+    Echo,
+)
+from gateway.mbus.address import SecondaryMask
 from gateway.runtime.port import NS_PER_MS, Fault, LineError
 from tests.gateway.device.examples import ACK, ADDRESS_A, ANSWER_A, TELEGRAMS, names
 from tests.gateway.device.wire import (
@@ -256,7 +263,7 @@ BROKEN_ANSWERS = {
     "cut": ANSWER_A[:-6],
     "short frame": TELEGRAMS["REQ0-A"],
     "garbage": "00",
-    "garbage before 68": "FF " + ANSWER_A,
+    "more strays than a transmitter makes": "FF " * (STRAY_CHARACTERS_MAX + 1) + ANSWER_A,
     "a hundred bytes of garbage": "A7 " * 100,
     "a second answer inside": ANSWER_A[:60] + ANSWER_A,
 }
@@ -264,7 +271,7 @@ BROKEN_ANSWERS = {
 
 @pytest.mark.parametrize("broken", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS.keys())
 def test_a_broken_answer_is_a_failed_try_and_the_next_one_works(broken: str) -> None:
-    """Garbage, also in front of a good telegram, fails one try; the link finds its feet again."""
+    """Garbage fails one try; the link finds its feet again."""
     played = request(broken, ANSWER_A)
     assert played.result.kind is AnswerKind.FRAME
     assert played.result.data == ANSWER
@@ -278,6 +285,41 @@ def test_a_retry_waits_until_the_line_is_silent(broken: str) -> None:
     length = len(bytes.fromhex(broken))
     (_, end), (begin, _) = played.line.times
     assert begin >= end + DELAY_NS + length * CHARACTER_NS + IDLE_BITS_NS
+
+
+@pytest.mark.parametrize("count", range(1, STRAY_CHARACTERS_MAX + 1))
+def test_a_stray_character_before_a_telegram_is_passed_over(count: int) -> None:
+    """A transmitter that is switched on (libmbus#207): what follows is whole and counts."""
+    played = request(Say(b"\xfd" * count + ANSWER))
+    answer = played.result
+    assert (answer.kind, answer.data, answer.stray) == (AnswerKind.FRAME, ANSWER, count)
+    assert names(played.sent) == ["REQ1-A"]
+    assert played.logged("link.received")[0]["data"] == (b"\xfd" * count + ANSWER).hex()
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        pytest.param(Say(b"\xfd" + ANSWER, faults={0: Fault.PARITY}), id="with a parity error"),
+        pytest.param(Say(b"\xfd" + ANSWER, pauses={1: IDLE_BITS_NS + 1}), id="a pause behind it"),
+    ],
+)
+def test_a_stray_character_that_is_noise_fails_the_try(say: Say) -> None:
+    """Right in itself and at once before the telegram, or it is noise like any other."""
+    assert request(say, settings=ONE_TRY).result.kind is AnswerKind.BROKEN
+
+
+def test_a_probe_passes_over_no_character() -> None:
+    """Several meters may sound like a stray character and an E5, so it is garbage there."""
+
+    async def conversation(_: SimRuntime, link: Link, __: ScriptedLine) -> tuple[Answer, Answer]:
+        first = await link.probe(SecondaryMask.ANY, tries=1)
+        await link.settle()
+        return first, await link.probe(SecondaryMask.ANY, tries=1, stray_max=1)
+
+    played = play(conversation, script("FD E5", "FD E5"))
+    assert [answer.kind for answer in played.result] == [AnswerKind.BROKEN, AnswerKind.ACK]
+    assert [answer.stray for answer in played.result] == [0, 1]
 
 
 @pytest.mark.parametrize("fault", [Fault.PARITY, Fault.FRAMING, Fault.PARITY | Fault.FRAMING])

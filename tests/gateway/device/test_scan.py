@@ -324,7 +324,7 @@ def test_what_cannot_be_told_apart_is_reported_and_logged() -> None:
     assert [meter.address.identification_number for meter in found] == ["90000000"]
     assert report.unresolved == [SecondaryMask("12345678", 0x32A7, 2, 4)]
     assert [(entry["number"], entry["guess"]) for entry in played.logged("scan.unresolved")] == [
-        ("12345678", "one number shared")
+        ("12345678", "one number shared, or one meter that answers garbled")
     ]
 
 

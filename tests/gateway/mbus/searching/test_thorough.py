@@ -139,6 +139,66 @@ def test_meters_of_one_address_are_reported() -> None:
     assert [mask.identification_number for mask in search.unresolved] == ["12345678"]
 
 
+def garbled(search: ThoroughSearch, numbers: Collection[str] = (), limit: int = 5000) -> list[str]:
+    """Search a bus on which meter 12345678 collides with itself; gives the numbers found."""
+    bus = [SecondaryAddress(number, 0x32A7, 2, 4) for number in numbers]
+    broken = SecondaryAddress("12345678", 0x32A7, 2, 4)
+    found = []
+    while (mask := search.next_mask()) is not None:
+        assert search.statistics.selects < limit, "no end"
+        under = [address for address in bus if mask.contains(address)]
+        if mask.contains(broken) or len(under) > 1:
+            search.outcome(mask, Outcome.COLLISION)
+        elif under:
+            found.append(under[0].identification_number)
+            search.outcome(mask, Outcome.SINGLE, under[0])
+        else:
+            search.outcome(mask, Outcome.EMPTY)
+    return found
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_one_meter_that_always_sounds_like_several_ends_in_its_own_mask(
+    direction: Direction,
+) -> None:
+    """Each byte is swept once: what all are in is gone on with, not begun anew."""
+    search = ThoroughSearch(SecondaryMask.ANY, direction)
+    sound = ["12345679", "90000000"]
+    assert sorted(garbled(search, sound, limit=800)) == sound
+    assert search.unresolved == [SecondaryMask("12345678", 0x32A7, 2, 4)]
+    assert not search.is_cut
+
+
+def test_sweeps_can_be_stopped() -> None:
+    """Digits are asked all the same; the number that is left open is named."""
+    search = ThoroughSearch(SecondaryMask.ANY)
+    search.stop_sweeping()
+    assert garbled(search, ["12345679"], limit=150) == ["12345679"]
+    assert search.unresolved == [SecondaryMask("12345678")]
+    assert search.is_cut
+
+
+def test_a_mask_can_be_given_up() -> None:
+    """Whoever knows that one meter is there says so, and no bytes are swept."""
+    search = ThoroughSearch(SecondaryMask.ANY)
+    search.give_up(SecondaryMask("12345678"))
+    assert garbled(search, ["12345679"], limit=150) == ["12345679"]
+    assert search.unresolved == [SecondaryMask("12345678")]
+    assert not search.is_cut
+
+
+def test_a_search_can_be_stopped() -> None:
+    """Nothing more is asked, and what is left is named."""
+    search = ThoroughSearch(SecondaryMask.ANY)
+    for _ in range(5):
+        mask = search.next_mask()
+        assert mask is not None
+        search.outcome(mask, Outcome.COLLISION)
+    search.stop()
+    assert search.next_mask() is None
+    assert search.unresolved == [SecondaryMask.ANY]
+
+
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("decimal", [0, 1])
 def test_digits_a_to_e_are_asked_for_where_somebody_is_missing(
