@@ -21,9 +21,11 @@ from gateway.complaints import complain
 from gateway.device import addressing, diagnosis, plans
 from gateway.device import configuration as chip_ini
 from gateway.device.link import AnswerKind, Echo, Link
+from gateway.device.primary_scan import PrimaryScan
 from gateway.device.readings import records_of
 from gateway.device.readout import ReadoutPlan, Target, read_meter, selection_mask
-from gateway.device.scan import PrimaryScan, SecondaryScan
+from gateway.device.scan import SecondaryScan
+from gateway.device.select_mask import parts_of, remedy
 from gateway.device.sequences import Addressing
 from gateway.io.runtime import AioRuntime
 from gateway.io.storage import NoFiles
@@ -338,8 +340,19 @@ def _tell_report(found: list[Found], report: ScanReport) -> None:
         f"{len(found)} meters, {report.selects} masks asked ({report.empties} empty, "
         f"{report.collisions} collisions, {report.retries} retries) in {seconds:.1f} s"
     )
+    if report.select_mask:
+        typer.echo(f"set {_select_mask_text(report)}")
     if report.not_looked_for:
         typer.echo("not looked for: " + "; ".join(report.not_looked_for))
+
+
+def _select_mask_text(report: ScanReport) -> str:
+    """The one value for all that need one, and whom it would cost."""
+    text = f"MBUS_SELECTMASK={report.select_mask} (any {parts_of(report.select_mask)})"
+    if report.select_mask_conflicts:
+        numbers = ", ".join(str(address) for address in report.select_mask_conflicts)
+        text += f"; then not to be told apart, read by primary address: {numbers}"
+    return text
 
 
 def _unresolved_text(number: str, heard: str) -> str:
@@ -355,9 +368,11 @@ def _unresolved_text(number: str, heard: str) -> str:
 
 def _found_line(meter: Found) -> str:
     address = meter.address
-    note = "" if meter.selectable else "  (does not answer to the address in its header)"
+    note = ""
     if meter.mask is not None:
-        note = f"  (wrongly declared: selected by {meter.mask}; MBUS_SELECTMASK)"
+        note = f"  (wrongly declared: selected by {meter.mask}; {remedy(meter.select_mask)})"
+    elif not meter.selectable:
+        note = f"  (not selected by the address in its header: {remedy(meter.select_mask)})"
     if meter.stray:
         note += "  (a stray character before its answers)"
     return (
@@ -379,6 +394,7 @@ def _scan_document(found: list[Found], report: ScanReport) -> dict[str, Any]:
                 "selectable": meter.selectable,
                 "wrongly_declared": meter.mask is not None,
                 "stray": meter.stray,
+                "select_mask": meter.select_mask,
             }
             for meter in found
         ],
@@ -387,6 +403,8 @@ def _scan_document(found: list[Found], report: ScanReport) -> dict[str, Any]:
         "collisions": report.collisions,
         "retries": report.retries,
         "unresolved": [mask.identification_number for mask in report.unresolved],
+        "select_mask": report.select_mask,
+        "select_mask_conflicts": [str(address) for address in report.select_mask_conflicts],
         "unresolved_heard": [report.reasons[mask] for mask in report.unresolved],
         "not_looked_for": report.not_looked_for,
         "duration_ns": report.duration_ns,
@@ -464,6 +482,8 @@ def _diagnosis_document(
                 "heard_after_ns": one.heard_after_ns,
                 "late": one.late,
                 "at_second_call": one.at_second_call,
+                "misdeclared": None if one.misdeclared is None else str(one.misdeclared),
+                "select_mask": one.select_mask,
             }
             for one in found
         ],

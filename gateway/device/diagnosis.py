@@ -2,8 +2,9 @@
 
 At every baud rate the line is first listened to, then everybody is called at once: a selection that
 leaves all open, and the test address 254. That tells silence, a meter, several meters, a converter
-that echoes, noise and a meter that babbles, without knowing any address. Each finding comes with
-the remedy of the manual that fits it.
+that echoes, noise and a meter that babbles, without knowing any address. A meter that answers alone
+is asked for its address and selected by it. Each finding comes with the remedy of the manual that
+fits it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from dataclasses import dataclass, replace
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Final
 
-from gateway.device.link import AnswerKind, Link
+from gateway.device.link import ADDRESS_SELECTED, AnswerKind, Link
+from gateway.device.readout import Target, judge_data
+from gateway.device.select_mask import SelectMaskTrial, remedy
+from gateway.device.sequences import Addressing
 from gateway.mbus.address import SecondaryMask
 from gateway.runtime.port import NS_PER_MS, NS_PER_S
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from gateway.device.link import LinkSettings
+    from gateway.mbus.address import SecondaryAddress
     from gateway.runtime.port import Line, LineFormat, Runtime
 
 #: The baud rates of the device (C-40), those that meters speak most often first.
@@ -59,6 +64,10 @@ class AtBaudrate:
     """Whether it came when MBUS_TIMEOUT was over."""
     at_second_call: bool = False
     """Whether it came only when the same was asked once more."""
+    misdeclared: SecondaryAddress | None = None
+    """The header of a meter alone on the bus that is not selected by the address in it."""
+    select_mask: int | None = None
+    """The MBUS_SELECTMASK that reads it all the same."""
 
     @property
     def anybody(self) -> bool:
@@ -100,13 +109,40 @@ async def sweep(
                 again = bool(answer.data)
                 heard_after = rt.now() - answer.request_end_ns if again else None
         selected = Heard.ONE_OR_MORE if late else _heard(answer.kind)
+        misdeclared, select_mask = None, None
+        if not late and answer.kind is AnswerKind.ACK:
+            misdeclared, select_mask = await _misdeclared(link)
         if late or answer.kind is not AnswerKind.SILENCE:
             await link.settle(answer.request_end_ns + link.longest_answer_ns())
         tested = await link.reset(ADDRESS_TEST)
         if tested.kind is not AnswerKind.SILENCE:
             await link.settle(rt.now() + link.longest_answer_ns())
         heard = (selected, _heard(tested.kind))
-        yield AtBaudrate(baudrate, *heard, unasked, link.echoes, heard_after, late, again)
+        yield AtBaudrate(
+            baudrate,
+            *heard,
+            unasked,
+            link.echoes,
+            heard_after,
+            late,
+            again,
+            misdeclared,
+            select_mask,
+        )
+
+
+async def _misdeclared(link: Link) -> tuple[SecondaryAddress | None, int | None]:
+    """Whoever is selected sends his address: does it select him, or what else does?"""
+    answer = await link.request(ADDRESS_SELECTED, tries=2, first_byte_ns=_window(link))
+    decoded, _ = judge_data(answer, Target(Addressing.SECONDARY, 0, None))
+    header = decoded.header if decoded is not None else None
+    if header is None or header.address is None:
+        await link.settle(answer.request_end_ns + link.longest_answer_ns())
+        return None, None
+    trial = SelectMaskTrial(link, 2, _window(link), _window(link), link.longest_answer_ns())
+    if not await trial.is_deaf(header.address):
+        return None, None
+    return header.address, await trial.find(header.address)
 
 
 def _window(link: Link) -> int:
@@ -139,6 +175,10 @@ def remedies(found: Sequence[AtBaudrate], baudrate: int) -> list[Remedy]:
                 "mask, or use SECONDARYSCANREVERSE",
             )
         )
+    for one in found:
+        if one.misdeclared is not None:
+            finding = f"the meter {one.misdeclared} is not selected by the address in its header"
+            advice.append(Remedy(finding, f"{remedy(one.select_mask)} (it would have no data)"))
     if not any(one.anybody for one in found):
         advice.append(
             Remedy(

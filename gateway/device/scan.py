@@ -23,11 +23,12 @@ from gateway.device.readout import (
     ReadoutPlan,
     Target,
     judge_data,
-    read_meter,
+    selection_mask,
     send_step,
     wake_up,
 )
-from gateway.device.sequences import SCAN_STEPS, Addressing, ResetMode, Step
+from gateway.device.select_mask import SelectMaskTrial, parts_of
+from gateway.device.sequences import SCAN_STEPS, Addressing, ResetMode
 from gateway.device.talker import CONTROLS, NOBODY, Talker
 from gateway.mbus.address import SecondaryAddress, SecondaryMask
 from gateway.mbus.search import WILDCARD, Direction, Outcome
@@ -110,6 +111,8 @@ class Found:
     """What it was selected by, where its own header names another place; otherwise None."""
     stray: bool = False
     """Whether its answers begin with a character that belongs to no telegram."""
+    select_mask: int | None = None
+    """The MBUS_SELECTMASK that reads it, for one that is not `selectable`; None where none does."""
 
 
 @dataclass(slots=True)
@@ -129,6 +132,10 @@ class ScanReport:
     """What a scan by this plan cannot have seen, in words."""
     reasons: dict[SecondaryMask, str] = field(default_factory=dict)
     """Why each of `unresolved` stays so: what was heard there last."""
+    select_mask: int = 0
+    """The MBUS_SELECTMASK that reads every meter of `Found.select_mask`; 0 where none needs any."""
+    select_mask_conflicts: list[SecondaryAddress] = field(default_factory=list)
+    """Meters that are not to be read alone once `select_mask` is set."""
     retries: int = 0
     """Selections and requests sent again, for noise, silence or doubt."""
     duration_ns: int = 0
@@ -191,6 +198,7 @@ class SecondaryScan:
         self._searches: list[ThoroughSearch] = [self._search]
         self._asked_by = self._search
         self._seen: set[tuple[SecondaryAddress, SecondaryMask | None]] = set()
+        self._listed: list[Found] = []
         self._first_acks: list[tuple[SecondaryMask, Found]] = []
         #: The shortest and the longest time to an acknowledgement; and how many there were.
         self._ack_range = (0, 0)
@@ -212,6 +220,7 @@ class SecondaryScan:
             await send_step(self._link, step, ADDRESS_SELECTED)
         if await self._walk(self._search, on_found, started):
             await self._look_behind(on_found, started)
+        await self._name_select_mask()
         self._conclude()
         self._report.duration_ns = self._rt.now() - started
         return self._report
@@ -236,6 +245,7 @@ class SecondaryScan:
                 self._first_acks.append((mask, found))
             if found is not None and (found.address, found.mask) not in self._seen:
                 self._seen.add((found.address, found.mask))
+                self._listed.append(found)
                 report.found += 1
                 if not await on_found(found):
                     return False
@@ -263,6 +273,33 @@ class SecondaryScan:
                 return
         self._talker.heard(answers)
         self._rt.log("scan.talker", answers=answers, of=CONTROLS, tries=self._talker.tries)
+
+    async def _name_select_mask(self) -> None:
+        """One value for all that need one, and whom it does not suit (manual 8.3).
+
+        MBUS_SELECTMASK counts for the whole list: a value that makes two meters of one number the
+        same reads neither of them.
+        """
+        report = self._report
+        for found in self._listed:
+            report.select_mask |= found.select_mask or 0
+        if not report.select_mask:
+            return
+        everybody = [selection_mask(one.address, report.select_mask) for one in self._listed]
+        for found, mask in zip(self._listed, everybody, strict=True):
+            suits = everybody.count(mask) == 1
+            if suits and found.select_mask not in (None, report.select_mask):
+                self._stray_max = STRAY_CHARACTERS_MAX if found.stray else 0
+                suits = await self._trial().reads(found.address, report.select_mask)
+                self._stray_max = 0
+            if not suits:
+                report.select_mask_conflicts.append(found.address)
+        self._rt.log(
+            "scan.select_mask",
+            value=report.select_mask,
+            parts=parts_of(report.select_mask),
+            conflicts=len(report.select_mask_conflicts),
+        )
 
     def _conclude(self) -> None:
         search, report = self._search, self._report
@@ -459,8 +496,13 @@ class SecondaryScan:
             selectable,
             mask=None if declared else mask,
             stray=self._stray_max > 0,
+            select_mask=None if selectable else await self._trial().find(address),
         )
         return _Probe(Outcome.SINGLE, found)
+
+    def _trial(self) -> SelectMaskTrial:
+        waits = (self._wait_ns, self._window_ns, self._longest_ns)
+        return SelectMaskTrial(self._link, self._probe_tries, *waits, self._stray_max)
 
     async def _without_address(self, mask: SecondaryMask, answer: Answer, why: str) -> _Probe:
         """An acknowledgement, and then nothing that says who it is from."""
@@ -617,73 +659,3 @@ def silence_ns(plan: ScanPlan, settings: LinkSettings) -> int:
     """
     masks = plan.primary_final - plan.primary_start + 1 if plan.primary else 1
     return max(0, masks) * settings.tries * settings.first_byte_ns
-
-
-class PrimaryScan:
-    """A walk over the primary addresses (`SCAN-01`, `SCAN-02`, `C-60`)."""
-
-    def __init__(self, rt: Runtime, link: Link, plan: ScanPlan, reset_mode: ResetMode) -> None:
-        self._rt = rt
-        self._link = link
-        self._plan = plan
-        self._reset_mode = reset_mode
-
-    async def run(self, on_found: Callable[[Found], Awaitable[bool]]) -> ScanReport:
-        """Ask every address from start to final; raises only `LineError`."""
-        started = self._rt.now()
-        if self._plan.readout.wakeup:
-            await wake_up(self._link)
-        for step in SCAN_STEPS[self._reset_mode]:
-            if step is not Step.NKE_FF:
-                await send_step(self._link, step, ADDRESS_SELECTED)
-        report = ScanReport(slowest_answer_ns=self._link.settings.first_byte_ns)
-        for a_field in range(self._plan.primary_start, self._plan.primary_final + 1):
-            report.selects += 1
-            found = await self._probe(a_field)
-            if found is not None:
-                report.found += 1
-            else:
-                report.empties += 1
-            self._tell(a_field, report, self._rt.now() - started)
-            if found is not None and not await on_found(found):
-                break
-        report.duration_ns = self._rt.now() - started
-        return report
-
-    def _tell(self, a_field: int, report: ScanReport, bus_ns: int) -> None:
-        first, final = self._plan.primary_start, self._plan.primary_final
-        self._rt.log(
-            "scan.probe",
-            address=a_field,
-            share=round((a_field - first + 1) / (final - first + 1), 8),
-            found=report.found,
-            seconds=round(bus_ns / NS_PER_S, 3),
-            selects=report.selects,
-            collisions=0,
-            empties=report.empties,
-        )
-
-    async def _probe(self, a_field: int) -> Found | None:
-        if not await self._anybody(a_field):
-            return None
-        target = Target(Addressing.PRIMARY, a_field, None)
-        readout = await read_meter(self._link, self._plan.readout, target)
-        first = readout.pages[0] if readout.pages else None
-        address = address_of(first)
-        if first is None or address is None:
-            self._rt.log("scan.garbled", address=a_field, reason=readout.failure)
-            return None
-        return Found(address, a_field, Addressing.PRIMARY, first, readout=readout)
-
-    async def _anybody(self, a_field: int) -> bool:
-        """SND_NKE and REQ_UD2 in turn, until anything at all is heard."""
-        for number in range(self._link.settings.tries):
-            if number % 2 == 0 and self._reset_mode is not ResetMode.NONE:
-                answer = await self._link.reset(a_field)
-            else:
-                answer = await self._link.request(a_field, tries=1)
-            if answer.kind is AnswerKind.BROKEN:
-                await self._link.settle()
-            if answer.kind is not AnswerKind.SILENCE:
-                return True
-        return False

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from gateway.device import plans
 from gateway.device.leds import DeviceState
+from gateway.device.primary_scan import PrimaryScan
 from gateway.device.readout import Readout, read_meter
-from gateway.device.scan import Found, PrimaryScan, ScanReport, SecondaryScan, silence_ns
+from gateway.device.scan import Found, ScanReport, SecondaryScan, silence_ns
 from gateway.device.sequences import RequestMode
 from gateway.device.watchdogs import Activity
 from gateway.runtime.port import NS_PER_S
@@ -86,6 +87,7 @@ async def _found(core: Core, link: Link, found: Found) -> bool:
         known=known is not None,
         selectable=found.selectable,
         stray=found.stray,
+        select_mask=found.select_mask,
     )
     if known is None and not _list_is_full(core):
         meter = core.book.append(found, core.rt.now())

@@ -76,10 +76,10 @@ def wait_for(child: subprocess.Popen[str], text: str) -> str:
 
 
 @contextmanager
-def simulated_bus(folder: Path) -> Iterator[str]:
-    """A bus of three meters on a TCP port; gives the URL for a master."""
-    path = folder / "three.yaml"
-    path.write_text(POPULATION, encoding="utf-8")
+def simulated_bus(folder: Path, population: str = POPULATION) -> Iterator[str]:
+    """A bus of three meters, or of others, on a TCP port; gives the URL for a master."""
+    path = folder / "meters.yaml"
+    path.write_text(population, encoding="utf-8")
     with process("simulate", str(path), "--listen", "tcp:127.0.0.1:0") as child:
         line = wait_for(child, "tcp:127.0.0.1:")
         port = line.split("tcp:127.0.0.1:")[1].split()[0].strip(",;.")
@@ -149,6 +149,32 @@ def test_scan_and_read_over_tcp(tmp_path: Path) -> None:
         )
         page = json.loads(by_address.stdout)["pages"][0]
         assert page["header"]["identification_number"] == "31415926"
+
+
+LIARS = """
+population: liars
+meters:
+  - {id: liar, profile: heat-basic, identification_number: 12345671,
+     faults: [{header: {version: 0x99}}]}
+  - {id: stray, profile: water-cold, identification_number: 12345672, faults: [{stray_byte: {}}]}
+"""
+
+
+def test_scan_names_what_a_wrongly_declared_meter_needs(tmp_path: Path) -> None:
+    """Manual 8.3: the table and the document say MBUS_SELECTMASK=4; a stray character is marked."""
+    with simulated_bus(tmp_path, LIARS) as url:
+        scan = ["gateway", "scan", "--bus", url, "--baudrate", "9600", "--mask", "1234567F"]
+        table = runner.invoke(app, scan)
+        assert table.exit_code == 0, table.output
+        document = json.loads(runner.invoke(app, [*scan, "--json"]).stdout)
+    by_number = {line[:8]: line for line in table.output.splitlines()}
+    liar, stray = by_number["12345671"], by_number["12345672"]
+    assert "not selected by the address in its header: MBUS_SELECTMASK=4 reads it" in liar
+    assert "a stray character before its answers" in stray
+    assert "set MBUS_SELECTMASK=4 (any version)" in table.output
+    values = {one["identification_number"]: one["select_mask"] for one in document["meters"]}
+    assert values == {"12345671": 4, "12345672": None}
+    assert (document["select_mask"], document["select_mask_conflicts"]) == (4, [])
 
 
 def test_read_of_a_meter_that_is_not_there(tmp_path: Path) -> None:

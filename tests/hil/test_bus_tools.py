@@ -212,3 +212,29 @@ def test_a_meter_that_does_not_answer_every_request_wants_more_tries() -> None:
     found, remedies = diagnosed(2400, meters=meters)
     assert found[0].at_second_call
     assert "MBUS_MAXRETRY" in remedies[0].advice
+
+
+@pytest.mark.parametrize(
+    ("header", "advice"),
+    [
+        ({"version": 0x99}, "MBUS_SELECTMASK=4 reads it (any version)"),
+        ({"medium": 3}, "MBUS_SELECTMASK=8 reads it (any medium)"),
+        ({"manufacturer": "ZRI"}, "MBUS_SELECTMASK=2 reads it (any manufacturer)"),
+    ],
+)
+def test_a_meter_alone_that_is_wrongly_declared_wants_a_select_mask(
+    header: dict[str, Any], advice: str
+) -> None:
+    """Manual 8.3, detected but no data: which part of the address is to be wild."""
+    found, remedies = diagnosed(2400, meters=({**METERS[0], "faults": [{"header": header}]},))
+    assert found[0].misdeclared is not None
+    [remedy] = remedies
+    assert "11111111" in remedy.finding
+    assert remedy.advice.startswith(advice)
+
+
+def test_a_meter_whose_data_are_garbled_is_not_called_wrongly_declared() -> None:
+    """Without an address there is nothing to say about it."""
+    found, _ = diagnosed(2400, meters=({**METERS[0], "faults": [{"bad_checksum": {}}]},))
+    assert found[0].selected is Heard.ONE_OR_MORE
+    assert found[0].misdeclared is None
