@@ -345,6 +345,34 @@ _idle(
     40,
 )
 _idle(
+    "refused-request",
+    "A request that is refused counts like any other",
+    {},
+    ((50, "00 01 00 00 00 02 FF 07"),),
+    110,
+)
+_idle(
+    "unfinished-for-ever",
+    "MODBUS_CONNECTIONTIMEOUT=0 is no limit for an unfinished request",
+    {"MODBUS_CONNECTIONTIMEOUT": 0},
+    ((0, _READ), (30, _HALF)),
+    60,
+)
+_idle(
+    "byte-by-byte",
+    "The time of a request counts from its first byte, however slowly the others come",
+    {"MODBUS_CONNECTIONTIMEOUT": 10},
+    ((0, "00"), (4, "01"), (8, "00")),
+    10,
+)
+_idle(
+    "unfinished-behind-another",
+    "The time of a request counts from its own first byte, not from that of one before",
+    {"MODBUS_CONNECTIONTIMEOUT": 10},
+    ((3, _HALF), (8, "FF 03 00 02 00 01 " + _HALF)),
+    18,
+)
+_idle(
     "changed",
     "MODBUS_DISCONNECTTIMEOUT is obeyed",
     {"MODBUS_DISCONNECTTIMEOUT": 7},
