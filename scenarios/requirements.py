@@ -20,9 +20,10 @@ from reports.record import REQUIREMENT_ID_PATTERN, Requirement
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_SOURCE: Final = "requirements.yaml"
 _WHOLE_ID: Final = re.compile(REQUIREMENT_ID_PATTERN)
 _SECTION: Final = re.compile(r"^[1-9A][0-9.]*(-[0-9.]+)?(, [1-9A][0-9.]*(-[0-9.]+)?)*$")
-_KEYS: Final = {"section", "text", "parts"}
+_KEYS: Final = {"section", "text", "parts", "elsewhere"}
 
 
 class CatalogueError(Exception):
@@ -36,12 +37,49 @@ def load() -> dict[str, Requirement]:
 
 @cache
 def _packaged() -> Mapping[str, Requirement]:
-    text = resources.files("scenarios").joinpath("requirements.yaml").read_text(encoding="utf-8")
-    return parse(text, source="requirements.yaml")
+    return parse(_text(), source=_SOURCE)
+
+
+def _text() -> str:
+    return resources.files("scenarios").joinpath(_SOURCE).read_text(encoding="utf-8")
+
+
+def elsewhere() -> dict[str, str]:
+    """Return where a statement shows that no case can decide, by id: a page, a service, a meter."""
+    return dict(_packaged_elsewhere())
+
+
+@cache
+def _packaged_elsewhere() -> Mapping[str, str]:
+    return parse_elsewhere(_text(), source=_SOURCE)
+
+
+def parse_elsewhere(text: str, *, source: str) -> dict[str, str]:
+    """Read the reasons of a catalogue; raises `CatalogueError` for the first mistake."""
+    found = {}
+    for id_, entry, place in _entries(text, source):
+        reasons = entry.get("elsewhere", {}) if isinstance(entry, dict) else {}
+        if isinstance(reasons, str):
+            reasons = {None: reasons}
+        parts = len(entry.get("parts", []))
+        for number, reason in reasons.items():
+            if (number is None) is bool(parts) or number not in (None, *range(1, parts + 1)):
+                raise CatalogueError(f"{place}: {id_} has no part {number} that is elsewhere")
+            found[id_ if number is None else f"{id_}.{number}"] = str(reason)
+    return found
 
 
 def parse(text: str, *, source: str) -> dict[str, Requirement]:
     """Read a catalogue from YAML text; raises `CatalogueError` for the first mistake."""
+    found: dict[str, Requirement] = {}
+    for id_, entry, place in _entries(text, source):
+        for requirement in _expand(id_, entry, place):
+            found[requirement.id] = requirement
+    return found
+
+
+def _entries(text: str, source: str) -> Iterator[tuple[str, Any, str]]:
+    """Yield id, entry and place of every requirement."""
     try:
         document = YAML().load(text)
     except MarkedYAMLError as error:
@@ -51,13 +89,9 @@ def parse(text: str, *, source: str) -> dict[str, Requirement]:
         raise CatalogueError(f"{source}:{place}: {problem}") from error
     if not isinstance(document, CommentedMap):
         raise CatalogueError(f"{source}:1:1: expected a mapping of requirement ids")
-    found: dict[str, Requirement] = {}
     for id_, entry in document.items():
         line, column = document.lc.key(id_)
-        place = f"{source}:{line + 1}:{column + 1}"
-        for requirement in _expand(str(id_), entry, place):
-            found[requirement.id] = requirement
-    return found
+        yield str(id_), entry, f"{source}:{line + 1}:{column + 1}"
 
 
 def _expand(id_: str, entry: Any, place: str) -> Iterator[Requirement]:

@@ -161,7 +161,7 @@ class Application:
         self._behaviour = behaviour
         self._all = _compiled(telegrams, key, epoch)
         #: What is sent now: the records of each telegram.
-        self.pages: list[tuple[CompiledRecord, ...]] = list(self._all)
+        self.pages: list[tuple[CompiledRecord, ...]] = self._unasked()
         self.frozen_ns = 0
         self._freezes = any(record.record.frozen for page in self._all for record in page)
         # An identity with what the header says before and behind access number and status.
@@ -177,9 +177,17 @@ class Application:
 
     # --- What a master chooses ----------------------------------------------------------------
 
+    def _unasked(self) -> list[tuple[CompiledRecord, ...]]:
+        """What is sent before a master has chosen anything."""
+        count = self._behaviour.unasked
+        return list(self._all) if count is None else [self._all[0][:count]]
+
     def reset(self, subcode: int) -> None:
         """Application reset: everything again, or the telegrams that `subcode` means."""
         self._readout.clear()
+        if self._behaviour.unasked is not None and not subcode:
+            self.pages = self._unasked()
+            return
         wanted = self._behaviour.subcodes.get(subcode >> 4, range(1, len(self._all) + 1))
         pages = [self._all[page - 1] for page in wanted]
         number = subcode & 0x0F
@@ -187,7 +195,11 @@ class Application:
 
     def choose(self, selections: Sequence[commands.Command]) -> bool:
         """Take over selections for readout; whether the telegrams are other ones now."""
-        if not self._behaviour.readout_selection or not selections:
+        if self._behaviour.unasked is not None:
+            selections = [one for one in selections if one.dib[0] == commands.GLOBAL_READOUT]
+        elif not self._behaviour.readout_selection:
+            return False
+        if not selections:
             return False
         for selection in selections:
             if selection.action == commands.DELETE_FROM_READOUT:

@@ -100,6 +100,9 @@ class Behaviour(BaseModel):
     - `subcodes`: high nibble of an application reset's subcode -> telegrams (from 1) sent from then
       on; the low nibble picks one of them, 0 means all (MBDOC48 p.31).
     - `readout_selection`: the master may choose records by selection DIFs (MBDOC48 p.48-50).
+    - `unasked`: so many records of the first telegram are all that is sent until a Get-All (DIF 7F,
+      MBDOC48 p.50) asks for the rest; an application reset or power loss ends that. Eastron meters
+      do so (ioBroker.mbus #282).
     - `readouts_per_day`: more are refused: `exhausted` "error" (CI 70, code 9) or "silent".
     - `reports_errors`: CI fields and data not understood are answered by CI 70 at the next REQ_UD2
       (MBDOC48 p.53).
@@ -143,6 +146,7 @@ class Behaviour(BaseModel):
     more: Literal["1F", "dfc", "none"] = "1F"
     subcodes: dict[int, list[int]] = Field(default_factory=dict)
     readout_selection: bool = False
+    unasked: int | None = Field(default=None, ge=1)
     readouts_per_day: int | None = Field(default=None, ge=0)
     exhausted: Literal["error", "silent"] = "error"
     reports_errors: bool = False

@@ -237,6 +237,9 @@ class Meter:
             self._primary.reset()
             self._network.reset()
             self._error = None
+            if self.behaviour.unasked is not None:
+                self.application.reset(0)
+                self._rewind()
             if not self.behaviour.baudrate_kept:
                 self.format = self._home
             if forgets := self.faults.get(kinds.ForgetsAddress):

@@ -105,7 +105,10 @@ class Appliance:
         await self._ready.wait()
 
     async def scan(self) -> ScanReport:
-        """Search the bus for meters (`MET-04`); raises `LineError` when the bus fails."""
+        """Search the bus for meters (`MET-04`).
+
+        Raises `LineError` when the bus fails, PermissionError in transparent mode (`C-21`).
+        """
         report: ScanReport = await self._device.submit("scan", self._device.scan)
         return report
 
@@ -224,9 +227,9 @@ class Appliance:
         )
         return [meter.handle for meter in meters]
 
-    def delete(self, handle: int) -> None:
-        """Take a meter off the list (`MET-03`)."""
-        self._device.edits.delete(self._meter(handle))
+    def delete(self, handle: int, number: int | None = None) -> None:
+        """Take a meter off the list (`MET-03`); the row of a value (`number`) is an `EditError`."""
+        self._device.edits.delete(self._meter(handle), number)
 
     def allocate_registers(self, handle: int | None = None) -> list[str]:
         """Give registers to all entries, or to one meter (`C-67`); returns what did not fit."""

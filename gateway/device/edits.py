@@ -40,6 +40,11 @@ ADD_MAX: Final = ADDRESS_MAX
 SERIAL_DIGITS: Final = 8
 _SERIAL_MAX: Final = 10**SERIAL_DIGITS - 1
 _REGISTER_MAX: Final = 0xFFFF
+#: Elements whose columns of the Meter tab are shown only (`MET-01`, manual 4.3).
+METER_SHOWN_ONLY: Final = frozenset(
+    {"interface", "serial", "manufacturer", "medium", "version", "primaryaddress"}
+)
+VALUE_SHOWN_ONLY: Final = frozenset({"scale", "unit", "description"})
 
 
 class EditError(ValueError):
@@ -143,8 +148,10 @@ class Edits:
     def set_meter(self, meter: ListedMeter, name: str, text: str) -> None:
         """Change an element of a meter, named and written as in Device_Handle.cfg.
 
-        `active` takes the values along (`MET-07`); an empty `readoutcycle` is the general one.
+        What its column only shows is refused: a file may set it, a page may not. `active` takes
+        the values along (`MET-07`); an empty `readoutcycle` is the general one.
         """
+        _need_writable(METER_SHOWN_ONLY, name)
         value = _parsed(METER_ELEMENTS, name, text)
         if name == "active":
             self.set_active(meter, on=bool(value))
@@ -153,6 +160,7 @@ class Edits:
 
     def set_value(self, meter: ListedMeter, number: int, name: str, text: str) -> None:
         """Change an element of the value at position `number` (from 0) of a meter."""
+        _need_writable(VALUE_SHOWN_ONLY, name)
         value = _parsed(VALUE_ELEMENTS, name, text)
         self._need_value(meter, number)
         if name == "active":
@@ -173,8 +181,15 @@ class Edits:
         if on:
             self._change(meter, "active", 1)
 
-    def delete(self, meter: ListedMeter) -> None:
-        """Take a meter with its values off the list; single values cannot go (`MET-03`)."""
+    def delete(self, meter: ListedMeter, number: int | None = None) -> None:
+        """Take a meter with its values off the list.
+
+        A value, named by its position, is refused: single values cannot go (`MET-03`).
+        """
+        if number is not None:
+            raise EditError(
+                f"value {number + 1} of {name_of(meter.entry)}: single values cannot be deleted"
+            )
         if meter in self._added:
             self._added.remove(meter)
         else:
@@ -389,6 +404,11 @@ def _parsed(elements: dict[str, Element], name: str, text: str) -> Any:
     except ElementError as error:
         got = SECRET if element.secret else quoted(text)
         raise EditError(f"{name}: expected {error}, got {got}") from None
+
+
+def _need_writable(shown_only: frozenset[str], name: str) -> None:
+    if name in shown_only:
+        raise EditError(f"{name} is shown only and cannot be changed here (manual 4.3)")
 
 
 def _attribute(elements: dict[str, Element], name: str) -> str:

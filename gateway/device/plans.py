@@ -35,6 +35,8 @@ PARITIES: Final = (Parity.NONE, Parity.ODD, Parity.EVEN, Parity.MARK, Parity.SPA
 SWEEP_PART_OF_WATCHDOG: Final = 3
 #: Scan modes that allocate registers after the scan (`C-20`).
 ALLOCATING_SCAN_MODES: Final = frozenset({"SECONDARYSCANALLOC", "SECONDARYSCANALLOCREVERSE"})
+#: M-Bus modes that are no kind of scan: the line is a client's (`C-20`, `C-21`).
+TRANSPARENT_MODES: Final = frozenset({"TRANSPARENTTCP", "TRANSPARENTUDP"})
 _REVERSE_SCAN_MODES: Final = frozenset({"SECONDARYSCANREVERSE", "SECONDARYSCANALLOCREVERSE"})
 #: Identification by unit loads; 0 is the lab model, which has no limit (`C-75`).
 _IDENTIFICATIONS: Final = {20: UL_20, 80: UL_80, 0: LAB}

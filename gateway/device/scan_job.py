@@ -26,8 +26,11 @@ async def scan(core: Core, bus: Bus) -> ScanReport:
     """Search the bus, append what is new to the list, give registers where asked.
 
     Known meters stay as they are (`SCAN-02`). Raises `LineError` when the bus fails; what was
-    found until then is kept.
+    found until then is kept. Transparent mode searches nothing: PermissionError (`C-20`, `C-21`).
     """
+    mode = core.configuration.mbus_scanmode
+    if mode in plans.TRANSPARENT_MODES:
+        raise PermissionError(f"MBUS_SCANMODE is {mode}: choose a kind of scan first")
     reports: list[ScanReport] = []
 
     async def conversation(link: Link) -> None:

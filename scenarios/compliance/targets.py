@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from reports.record import NotVerified
+from scenarios import requirements
 from scenarios.checks import gateway
 from scenarios.checks.conformance.judgement import Claims
 from scenarios.compliance import mapping, suite
@@ -170,12 +171,15 @@ def not_verified(
     decidable = set[str]()
     if target != REFERENCE:  # On the reference what the suite decides has been decided.
         decidable = {id_ for one in suite.select_cases() for id_ in one.requirements}
+    outside = requirements.elsewhere()
     reasons = {}
     for id_ in catalogue:
         if id_ in decided:
             continue
         if target != REFERENCE and id_ in decidable:
             reasons[id_] = "needs the wire or the device's files: NOT_RUN over the network alone"
+        elif id_ in outside:
+            reasons[id_] = f"shows elsewhere, {outside[id_]}"
         elif id_.partition("-")[0] in ELSEWHERE:
             reasons[id_] = "shows on a page, a service or hardware that this suite does not see"
         else:

@@ -6,10 +6,14 @@ import re
 
 import pytest
 
+from reports.record import statements
 from scenarios import requirements
 from scenarios.checks import fields
+from scenarios.compliance import suite, targets
 
 CATALOGUE = requirements.load()
+#: Where a statement may show that no case can decide.
+PLACES = {"on a page", "in a service", "at the terminals"}
 
 #: Every id of the vocabulary, as ranges; the order of the catalogue is free.
 VOCABULARY = {
@@ -93,3 +97,31 @@ def test_broken_catalogue(text: str, message: str) -> None:
         requirements.parse(text, source="c.yaml")
     assert str(caught.value).startswith("c.yaml:")
     assert message in str(caught.value)
+
+
+def test_what_is_elsewhere_says_where() -> None:
+    """A statement that no case decides names the place where it shows, and none of those is cited.
+
+    Beside the families of services nothing is left undecided without such a reason.
+    """
+    outside = requirements.elsewhere()
+    assert set(outside) <= set(CATALOGUE)
+    assert all(reason.split(":")[0] in PLACES for reason in outside.values())
+    decided = {id_ for one in suite.select_cases() for id_ in one.requirements}
+    assert not decided & set(outside)
+    silent = set(statements(CATALOGUE, CATALOGUE)) - decided - set(outside)
+    assert not [id_ for id_ in silent if id_.partition("-")[0] not in targets.ELSEWHERE]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "REG-M: {section: '6', text: A whole., elsewhere: {1: a page}}",
+        "REG-M: {section: '6', text: A whole., parts: [One., Two.], elsewhere: a page}",
+        "REG-M: {section: '6', text: A whole., parts: [One., Two.], elsewhere: {3: a page}}",
+    ],
+)
+def test_a_reason_for_a_part_that_there_is_not(entry: str) -> None:
+    """A reason belongs to a statement, not to the heading of several."""
+    with pytest.raises(requirements.CatalogueError, match=r"c\.yaml:1:1: REG-M has no part"):
+        requirements.parse_elsewhere(entry, source="c.yaml")

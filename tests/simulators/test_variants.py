@@ -531,3 +531,29 @@ def test_an_entry_goes_before_its_profile(tmp_path: Any) -> None:
     del subject["records"]
     behaviour = Bench(subject, folder=tmp_path).meter.behaviour
     assert (behaviour.deselect, behaviour.unit_loads) == ("snd_nke", 4)
+
+
+def test_records_that_are_sent_only_when_asked_for() -> None:
+    """`unasked`: the first record alone, all after a Get-All, the first again after a reset.
+
+    A selection of single records is no Get-All, and changes nothing; power loss is a reset.
+    """
+    volume = record(7, dib="0C", vib="14", coding="bcd8")
+    bench = Bench(meter(records=[record(), volume], behaviour={"unasked": 1}))
+    energy = bytes.fromhex("0B06670200")
+    both = energy + bytes.fromhex("0C1407000000")
+
+    def after(data: str) -> bytes:
+        assert bench.short(NKE) == ACK
+        assert bench.long(SND1, 0x51, bytes.fromhex(data)) == ACK
+        return bench.read()[RECORD]
+
+    assert bench.read()[RECORD] == energy
+    assert after("0814") == energy
+    assert after("7F7E") == after("7F") == both
+    assert bench.long(SND0, 0x50) == ACK
+    assert bench.read()[RECORD] == energy
+    assert after("7F7E") == both
+    bench.meter.power(False)
+    bench.meter.power(True)
+    assert bench.read()[RECORD] == energy

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.device.book import ListedMeter, MeterBook
-from gateway.device.edits import LABEL_MARKS, EditError, Edits
+from gateway.device.edits import (
+    LABEL_MARKS,
+    METER_SHOWN_ONLY,
+    VALUE_SHOWN_ONLY,
+    EditError,
+    Edits,
+)
 from gateway.device.keys import KEYS, Tab, find_key
 from gateway.device.meter_list import Meter, Value
 from gateway.registers.layout import STANDARD, Layout
@@ -160,6 +166,32 @@ def test_an_empty_cycle_is_the_general_one() -> None:
         edits.set_meter(meter, "readoutcycle", "-1")
     with pytest.raises(EditError, match="expected one of interface, serial"):
         edits.set_meter(meter, "cycle", "1")
+
+
+@pytest.mark.parametrize("name", sorted(METER_SHOWN_ONLY))
+def test_what_a_column_of_a_meter_only_shows(name: str) -> None:
+    """MET-01: Interface, Serial, MAN, Medium, Version and Link are refused, and nothing changes."""
+    _, edits, (meter,) = page(1)
+    with pytest.raises(EditError, match=f"{name} is shown only"):
+        edits.set_meter(meter, name, "1")
+    assert edits.tabs() == set[Tab]()
+
+
+@pytest.mark.parametrize("name", sorted(VALUE_SHOWN_ONLY))
+def test_what_a_column_of_a_value_only_shows(name: str) -> None:
+    """MET-01: Scale, Unit and Description are refused, and nothing changes."""
+    _, edits, (meter,) = page(1)
+    with pytest.raises(EditError, match=f"{name} is shown only"):
+        edits.set_value(meter, 0, name, "1e3")
+    assert edits.tabs() == set[Tab]()
+
+
+def test_a_single_value_is_not_deleted() -> None:
+    """MET-03: Delete on the row of a value is refused, and its meter stays."""
+    _, edits, (meter,) = page(2)
+    with pytest.raises(EditError, match="single values cannot be deleted"):
+        edits.delete(meter, 0)
+    assert len(edits.rows()) == 1
 
 
 def test_a_value_that_there_is_not() -> None:
