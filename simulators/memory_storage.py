@@ -95,6 +95,11 @@ class MemoryStorage:
         self._files.setdefault(path, b"")
         self._write(path, data)
 
+    def remove(self, path: str) -> None:
+        """Take a file away, as a person who has access to the files does; FileNotFoundError."""
+        if self._files.pop(_checked(path), None) is None:
+            raise FileNotFoundError(path)
+
     def list(self, folder: str) -> list[str]:
         """Return the paths of the files below `folder` ("" = all), sorted."""
         self._need_power()

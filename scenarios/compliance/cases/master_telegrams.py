@@ -160,4 +160,5 @@ _pages("default", "Of a meter without end three telegrams are asked for by defau
        ("CFG-16", "MBUS-02", "MET-18.5"))  # fmt: skip
 _pages("one", "A multipage limit of 1 asks for the first telegram only", 1, 1, ("MBUS-02",))
 _pages("none", "A multipage limit of 0 asks for the first telegram only", 0, 1, ("MBUS-02",))
+_pages("two", "A multipage limit of 2 asks for two telegrams", 2, 2, ("MBUS-02", "MET-18.5"))
 _pages("ten", "A multipage limit of 10 asks for ten telegrams", 10, 10, ("MBUS-02",))
