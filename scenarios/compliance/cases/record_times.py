@@ -186,32 +186,33 @@ for _shown in (False, True):
 
 
 @case(
-    "times/on-the-last-page",
-    "A time on the last page is given to the values of the first",
-    ("MET-11.1", "MET-11.2"),
+    "times/across-pages",
+    "A time is given to the values of every page",
+    ("MET-11.1", "REG-V.6"),
     Arrangement(
         (
             {
-                **{k: v for k, v in meter([]).items() if k != "records"},
-                "pages": [
-                    {"records": [literal("04 03 01 00 00 00")]},
-                    {"records": [literal("04 13 02 00 00 00"), literal("04 6D 3A 0B 54 3B")]},
-                ],
+                "id": "big",
+                "profile": "electricity-multipage",
+                "identification_number": 40000001,
+                "primary_address": 5,
             },
         ),
         CONFIG,
     ),
 )
-async def on_the_last_page(trial: Trial, verdicts: Verdicts) -> None:
-    """Two telegrams are one read-out (C-58)."""
+async def across_pages(trial: Trial, verdicts: Verdicts) -> None:
+    """The clock stands on the first of three pages; the values of the second have it too (C-58)."""
     await found(trial)
     await trial.appliance.readout()
-    for number in (1, 2):
-        words = await entry(trial, FIRST_VALUE - 10 + 10 * number)
-        seen = time_of(words) if words else None
-        verdicts.equal("MET-11.1", f"time of value {number}", 0x6B0035C8, seen)
-    behind = await entry(trial, FIRST_VALUE + 20)
-    verdicts.equal("MET-11.2", "entry behind the values", None, behind)
+    moments = []
+    for place in range(30):
+        words = await entry(trial, FIRST_VALUE + 10 * place)
+        moments.append(time_of(words) if words else 0)
+    for requirement in ("MET-11.1", "REG-V.6"):
+        verdicts.equal(requirement, "values without a time", 0, moments.count(0))
+        # The nineteenth value stands on the second page.
+        verdicts.equal(requirement, "time of the nineteenth value", moments[0], moments[18])
 
 
 # --- Storage numbers, tariffs and functions -------------------------------------------------------
