@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path  # noqa: TC003 - typer reads the annotations while it runs
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,7 @@ from reports.verdict import Verdict
 from scenarios import comply_options as options
 from scenarios import requirements as catalogue
 from scenarios.check_cli import expected_meters, host_and_port
-from scenarios.compliance import delivery, self_test, suite, targets
+from scenarios.compliance import delivery, process_gateway, self_test, suite, targets
 from scenarios.compliance import matrix as matrices
 from scenarios.compliance import pics as statements
 from scenarios.compliance import waivers as accepted
@@ -52,6 +53,7 @@ def comply(
     register_map: options.RegisterMap = None,
     intrusive: options.Intrusive = False,
     slow: options.Slow = False,
+    real_time: options.RealTime = 10.0,
     seed: options.Seed = 1,
     workers: options.Workers = None,
     as_json: options.AsJson = False,
@@ -84,6 +86,8 @@ def comply(
         outcome = _on_reference(
             statement, requirement, seed, workers, quiet=as_json, fail_fast=fail_fast
         )
+    elif target == targets.PROCESS:
+        outcome = _on_process(statement, requirement, seed, workers, real_time, quiet=as_json)
     else:
         outcome = _at_address(
             target, statement, meters, expected, intrusive=intrusive, slow=slow, seed=seed
@@ -128,7 +132,7 @@ def _register_map(path: Path | None, target: str) -> RegisterMap | None:
     """The user's map, as it is stated: what is wrong with it is what the comparison is for."""
     if path is None:
         return None
-    if target == targets.REFERENCE:
+    if target in (targets.REFERENCE, targets.PROCESS):
         raise _usage("--map needs --target HOST:PORT: the reference serves many lists, not one")
     try:
         if path.is_dir():
@@ -181,6 +185,38 @@ def _on_reference(
     )
 
 
+def _on_process(
+    statement: statements.Pics,
+    requirement: list[str] | None,
+    seed: int,
+    workers: int,
+    real_time_s: float,
+    *,
+    quiet: bool,
+) -> targets.Outcome:
+    """Over the network first, then the scenarios behind a pseudo-terminal."""
+    try:
+        meters = expected_meters(process_gateway.POPULATION, seed)
+        seen = targets.as_process(statement, meters, seed, tool_version())
+    except process_gateway.ProcessGatewayError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_ERROR) from error
+    selected = [
+        one for one in suite.select_cases(requirement) if one.id.startswith(suite.LIBRARY_PREFIX)
+    ]
+    found = _run(
+        selected, statement, seed, workers, quiet=quiet, fail_fast=False, real_time_s=real_time_s
+    )
+    return replace(
+        seen,
+        cases=(*seen.cases, *found.cases),
+        backend="pty",
+        facts={**seen.facts, "scenarios in real time": f"those of at most {real_time_s:g} s"},
+        meters=(*seen.meters, *_drawn(found)),
+        traces=found.traces,
+    )
+
+
 def _drawn(found: suite.Found) -> tuple[RegisterTable, ...]:
     """The register tables of the report, those with differences first."""
     ranked = sorted(found.tables, key=lambda table: -table.verdict.rank)
@@ -218,6 +254,7 @@ def _run(
     *,
     quiet: bool,
     fail_fast: bool,
+    real_time_s: float | None = None,
 ) -> suite.Found:
     with _bar(quiet=quiet) as progress:
         task = progress.add_task("suite", total=len(selected))
@@ -227,6 +264,7 @@ def _run(
             seed=seed,
             workers=workers,
             fail_fast=fail_fast,
+            real_time_s=real_time_s,
             progress=lambda _id: progress.advance(task),
         )
 

@@ -9,7 +9,10 @@ import typer
 
 Target = Annotated[
     str,
-    typer.Option(metavar="reference|HOST[:PORT]", help="The reference gateway, or any."),
+    typer.Option(
+        metavar="reference|process|HOST[:PORT]",
+        help="The reference gateway in virtual time, or as a process in real time; or any.",
+    ),
 ]
 Pics = Annotated[
     str, typer.Option(metavar="FILE|NAME", help="What the device claims, and its parameters.")
@@ -40,6 +43,12 @@ Intrusive = Annotated[
     typer.Option("--intrusive", help="At an address: also malformed frames and all clients."),
 ]
 Slow = Annotated[bool, typer.Option("--slow", help="At an address: also wait for idle limits.")]
+RealTime = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS", min=1.0, help="With process: run scenarios that last no longer."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of every case.")]
 Workers = Annotated[
     int | None, typer.Option(metavar="N", help="Processes; by default as many as cores.")

@@ -67,6 +67,8 @@ class Result:
     captures: Mapping[str, bytes] = field(default_factory=dict)
     #: What the command needs besides the name of the backend.
     options: str = ""
+    #: How far apart two events must lie for their order to be known.
+    uncertainty_ns: int = 0
 
     @property
     def verdict(self) -> Verdict:
@@ -232,6 +234,7 @@ def _result(
         real_ns=real_ns,
         captures=outcome.captures if outcome is not None else {},
         options=getattr(backend, "options", ""),
+        uncertainty_ns=outcome.uncertainty_ns if outcome is not None else 0,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import configparser
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from configupdater import ConfigUpdater
@@ -16,7 +16,7 @@ from configupdater import ConfigUpdater
 from gateway.device.complaint import Complaint, quoted
 
 if TYPE_CHECKING:
-    from configupdater import Section
+    from configupdater import Option, Section
 
 #: A chip.ini with every key set has about 3 kB; nothing beyond this is parsed.
 FILE_SIZE_MAX: Final = 64 * 1024
@@ -51,32 +51,50 @@ class Document:
     lines: dict[tuple[str, str], int]
     crlf: bool
     complaints: list[Complaint]
+    # The keys of each section that was looked into: the updater goes through its lines each time,
+    # and a start-up asks for two hundred keys.
+    _known: dict[str, dict[str, Option]] = field(default_factory=dict, init=False, repr=False)
 
     def find(self, section: str, *names: str) -> tuple[str, str] | None:
         """Give name and text of a key as the file has them; the first of several names counts."""
-        if not self.updater.has_section(section):
-            return None
-        found = self.updater[section]
-        for name in names:
-            if name in found:
-                return name, found[name].value or ""
+        known = self._keys(section)
+        if known is not None:
+            for name in names:
+                option = known.get(name)
+                if option is not None:
+                    return name, option.value or ""
         return None
 
     def put(self, section: str, name: str, text: str) -> None:
         """Change a key, or add it behind the others of its section, which is made if need be."""
-        if not self.updater.has_section(section):
+        known = self._keys(section)
+        if known is None:
             _add_section(self.updater, section)
-        place = self.updater[section]
-        if name in place:
-            place[name].value = text
-        else:
-            _append(place, name, text)
+        elif name in known:
+            known[name].value = text
+            return
+        _append(self.updater[section], name, text)
+        self._known.pop(section, None)
 
     def remove(self, section: str, *names: str) -> None:
         """Take keys away."""
-        if self.updater.has_section(section):
+        if self._keys(section) is not None:
             for name in names:
                 self.updater[section].pop(name, None)
+            del self._known[section]
+
+    def remove_section(self, section: str) -> None:
+        """Take a section away with all its keys."""
+        self.updater.remove_section(section)
+        self._known.pop(section, None)
+
+    def _keys(self, section: str) -> dict[str, Option] | None:
+        """The keys of a section; None where there is none of this name."""
+        known = self._known.get(section)
+        if known is None and self.updater.has_section(section):
+            blocks = self.updater[section].option_blocks()
+            known = self._known[section] = {option.key: option for option in blocks}
+        return known
 
     def to_bytes(self) -> bytes:
         """The file with its own line ends."""

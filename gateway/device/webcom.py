@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from enum import Enum, unique
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.device import passwords
@@ -322,7 +323,7 @@ def save(old: bytes, users: Sequence[User]) -> bytes:
     }
     for name, section in sections.items():
         if _NAME.fullmatch(name) and not any(user.name == name for user in users):
-            document.updater.remove_section(section)
+            document.remove_section(section)
     for user in users:
         section = sections.get(user.name) or _free_section(document)
         _write(document, section, user)
@@ -352,6 +353,7 @@ _HEADER: Final = """\
 """
 
 
+@cache
 def factory_webcom_ini() -> bytes:
     """The webcom.ini of a new device."""
     return save(_HEADER.encode(), FACTORY_USERS)

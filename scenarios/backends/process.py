@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from scenarios.backends.base import BackendError
@@ -143,8 +145,17 @@ class ProcessStage(Stage):
         self._kill()
 
     def _kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal; a process that has ended already has no use for it.
+
+        asyncio's own way of sending looks first whether the process has ended, and so may take its
+        exit code from under the thread that waits for it.
+        """
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
     async def closed(self) -> None:
         """Wait until the process is gone."""
@@ -169,13 +180,11 @@ class ProcessStage(Stage):
 
     def hang(self) -> None:
         """Stop the process as a whole."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def wake(self) -> None:
         """Let it go on."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def power_gateway(self, *, on: bool) -> None:
         """Kill the process, or start another one on the same files."""

@@ -8,7 +8,7 @@ look a moment before or after.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from scenarios.checks import float32
@@ -204,23 +204,17 @@ def snapshot(readings: Sequence[Reading], at_ns: int | None = None) -> Snapshot:
 
 def value_numbers(reading: Reading) -> ValueNumbers:
     """Return the fields of one value entry (REG-V), by the kind of value (C-14)."""
-    numbers = _numbers(reading)
-    if not reading.telegram:
-        return numbers
-    return replace(numbers, source=f"telegram {reading.telegram}, byte {reading.offset}")
-
-
-def _numbers(reading: Reading) -> ValueNumbers:
     label = reading.value_type
+    source = f"telegram {reading.telegram}, byte {reading.offset}" if reading.telegram else ""
     time_stamp = reading.timestamp or 0
     if reading.kind == "text":
-        return ValueNumbers(label, 0, 0, 0, frozenset({UNIT_NONE}), 0)
+        return ValueNumbers(label, 0, 0, 0, frozenset({UNIT_NONE}), 0, source)
     integer = reading.integer or 0
     if reading.kind == "date":
         bits = float32.nearest(integer, 0)
-        return ValueNumbers(label, integer, bits, 0, frozenset({UNIT_UTC}), 0)
+        return ValueNumbers(label, integer, bits, 0, frozenset({UNIT_UTC}), 0, source)
     units = tables.unit_indices(reading.unit)
     if reading.kind == "no data":
-        return ValueNumbers(label, 0, 0, reading.scale, units, time_stamp)
+        return ValueNumbers(label, 0, 0, reading.scale, units, time_stamp, source)
     bits = float32.nearest(integer, reading.scale)
-    return ValueNumbers(label, integer, bits, reading.scale, units, time_stamp)
+    return ValueNumbers(label, integer, bits, reading.scale, units, time_stamp, source)

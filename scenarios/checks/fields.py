@@ -8,7 +8,7 @@ mask. `judge` compares a block with what is wanted and gives one `Finding` a fie
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -215,7 +215,7 @@ def judge(
 
     `source` says where the meter sent what stands there.
     """
-    return [replace(_judge_field(block, entry, want), source=source) for want in wants]
+    return [_judge_field(block, entry, want, source) for want in wants]
 
 
 def fits(block: layout.Block, want: ValueNumbers) -> bool:
@@ -226,7 +226,7 @@ def fits(block: layout.Block, want: ValueNumbers) -> bool:
     )
 
 
-def _judge_field(block: layout.Block, entry: str, want: Want) -> Finding:
+def _judge_field(block: layout.Block, entry: str, want: Want, source: str = "") -> Finding:
     field = want.field
     raw = field.raw(block)
     verdict = want.verdict(raw)
@@ -242,6 +242,7 @@ def _judge_field(block: layout.Block, entry: str, want: Want) -> Finding:
         seen=field.show(raw),
         verdict=verdict,
         hint=_hint(words, want) if verdict is Verdict.FAIL else "",
+        source=source,
     )
 
 

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
+
+#: Numbers whose float is remembered: meters send the same ones in every read-out.
+NUMBERS_KEPT: Final = 4096
 
 _MANTISSA_BITS: Final = 23
 _BIAS: Final = 127
@@ -19,6 +23,7 @@ _INFINITY: Final = 0x7F80_0000
 _SIGN: Final = 0x8000_0000
 
 
+@lru_cache(maxsize=NUMBERS_KEPT)
 def nearest(integer: int, scale: int) -> int:
     """Return the 32 bits of the float32 nearest to `integer` x 10^`scale`.
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from reports.record import RunRecord
     from scenarios.compliance.arrangement import Frame
+    from scenarios.run import Result
 
 #: The first line of a trace says what it is.
 CHECKS: Final = "checks"
@@ -51,9 +52,17 @@ def of_case(
     return "".join(lines)
 
 
-def of_scenario(unit: str, seed: int, end_ns: int, log: str) -> str:
+def of_scenario(unit: str, result: Result) -> str:
     """The trace of a scenario of the library: a head, and its event log as it is."""
-    return _line({"kind": SCENARIO, "unit": unit, "seed": seed, "end_ns": end_ns}) + log
+    head = {
+        "kind": SCENARIO,
+        "unit": unit,
+        "seed": result.seed,
+        "end_ns": result.virtual_ns,
+        "backend": result.backend,
+        "uncertainty_ns": result.uncertainty_ns,
+    }
+    return _line(head) + result.trace
 
 
 def _line(document: Mapping[str, Any]) -> str:
@@ -159,10 +168,12 @@ def _of_log(head: Mapping[str, Any], lines: Sequence[str]) -> Iterator[tuple[str
     for line in lines:
         change = json.loads(line)
         log.add(change["at_ns"], change["path"], change["value"], change["evidence"])
+    backend = head["backend"]
     for judged in (*scenario.expect, *scenario.check):
-        if isinstance(judged, Property) and (judged.only is None or "sim" in judged.only):
+        if isinstance(judged, Property) and (judged.only is None or backend in judged.only):
+            uncertainty = max(head["uncertainty_ns"], judged.tolerance_ns.get(backend, 0))
             verdict = join(
-                judge(one.formula, judged.text, log, head["end_ns"], 0).verdict
+                judge(one.formula, judged.text, log, head["end_ns"], uncertainty).verdict
                 for one in judged.instances
             )
             yield f"{unit}/{judged.id}", verdict

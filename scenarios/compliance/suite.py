@@ -10,12 +10,14 @@ from __future__ import annotations
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gateway.runtime.errors import Deadlock, Livelock, Runaway
 from reports.record import Case
 from reports.verdict import Verdict
 from scenarios.backends.base import BackendError
+from scenarios.backends.pty import PtyBackend
 from scenarios.backends.sim import SimBackend
 from scenarios.compliance import evidence, registry
 from scenarios.compliance.arrangement import arrange
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from scenarios.compliance.pics import Pics
 
 
+NS_PER_S: Final = 1_000_000_000
 #: Cases handed to a process at once.
 CHUNK: Final = 4
 #: What raises from here is the device's own failure, not the bench's.
@@ -110,17 +113,21 @@ def run(
     seed: int = 1,
     workers: int = 1,
     fail_fast: bool = False,
+    real_time_s: float | None = None,
     progress: Callable[[str], None] = lambda _id: None,
 ) -> Found:
     """Run what was selected; cases and traces come back in the order of `selected`.
 
     A case about an option that `pics` does not claim is NOT_APPLICABLE and is not run. With
     `fail_fast` the run ends behind the first case above PASS; that takes one process.
+
+    With `real_time_s` the gateway is a process behind a pseudo-terminal and TCP: scenarios that
+    last no longer than that are run in real time, and nothing else is.
     """
     if workers <= 1 or len(selected) <= CHUNK or fail_fast:
         found = []
         for one in selected:
-            found.append(_unclaimed(one, pics) or run_one(one.id, seed))
+            found.append(_unclaimed(one, pics) or run_one(one.id, seed, real_time_s))
             progress(one.id)
             if fail_fast and any(case.verdict > Verdict.PASS for case in found[-1].cases):
                 break
@@ -129,9 +136,8 @@ def run(
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         wanted = [one for one in selected if not _unclaimed(one, pics)]
-        results = pool.map(
-            run_one, [one.id for one in wanted], [seed] * len(wanted), chunksize=CHUNK
-        )
+        started = partial(run_one, seed=seed, real_time_s=real_time_s)
+        results = pool.map(started, [one.id for one in wanted], chunksize=CHUNK)
         found = []
         for one in selected:
             found.append(_unclaimed(one, pics) or next(results))
@@ -165,13 +171,15 @@ def _unclaimed(one: Selected, pics: Pics | None) -> Found | None:
     return Found(tuple(cases), {})
 
 
-def run_one(id_: str, seed: int) -> Found:
+def run_one(id_: str, seed: int, real_time_s: float | None = None) -> Found:
     """Run one case; whatever breaks becomes a verdict.
 
     What the gateway raises is its own failure: a device that dies has not done what it should.
     """
     if id_.startswith(LIBRARY_PREFIX):
-        return _run_scenario(id_, seed)
+        return _run_scenario(id_, seed, real_time_s)
+    if real_time_s is not None:
+        return Found((), {})
     one = registry.cases()[id_]
     verdicts = Verdicts(one.id, one.title, one.requirements)
 
@@ -203,15 +211,20 @@ def _blame(error: BaseException) -> Verdict:
     return Verdict.FAIL if inside else Verdict.ERROR
 
 
-def _run_scenario(id_: str, seed: int) -> Found:
+def _run_scenario(id_: str, seed: int, real_time_s: float | None) -> Found:
     path = library_folder() / f"{id_.removeprefix(LIBRARY_PREFIX)}.scn.yaml"
-    compiled = compile_path(path, name=id_)
-    assert compiled.scenario is not None, "the library checks"
-    result = run_scenario(compiled.scenario, SimBackend(), seed if seed != 1 else None)
+    scenario = compile_path(path, name=id_).require()
+    own_seed = seed if seed != 1 else None
+    result = run_scenario(scenario, SimBackend(), own_seed)
+    if real_time_s is not None:
+        # Virtual time says how long it lasts before anybody waits for it.
+        if result.virtual_ns > real_time_s * NS_PER_S:
+            return Found((), {})
+        result = run_scenario(scenario, PtyBackend(), own_seed)
     cases = [case.model_copy(update={"id": f"{id_}/{case.id}"}) for case in result.judged.cases]
     trace = ""
     if result.trace:
-        trace = evidence.of_scenario(id_, result.seed, result.virtual_ns, result.trace)
+        trace = evidence.of_scenario(id_, result)
     return Found.of(id_, cases, trace, tuple(_shown(id_, result.judged.tables)))
 
 

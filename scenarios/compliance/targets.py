@@ -15,7 +15,7 @@ from reports.record import NotVerified
 from scenarios import requirements
 from scenarios.checks import gateway
 from scenarios.checks.conformance.judgement import Claims
-from scenarios.compliance import mapping, suite
+from scenarios.compliance import mapping, process_gateway, suite
 from scenarios.compliance import pics as statements
 from scenarios.compliance.arrangement import Arrangement, arrange
 from scenarios.register_map import live
@@ -35,6 +35,15 @@ if TYPE_CHECKING:
     from simulators.modbus.word_order import WordOrder
 
 REFERENCE: Final = "reference"
+#: The reference gateway as a process, in real time.
+PROCESS: Final = "process"
+#: Why what the suite decides elsewhere is open on a target.
+OPEN_OVER_THE_NETWORK: Final = (
+    "needs the wire or the device's files: NOT_RUN over the network alone"
+)
+OPEN_IN_REAL_TIME: Final = (
+    "needs virtual time, or lasts longer than --real-time allows: NOT_RUN on a process"
+)
 #: Families whose statements show on pages, services or hardware that no case of ours can see.
 ELSEWHERE: Final = frozenset(
     {"NET", "WEB", "GEN", "SEC", "USR", "SVC", "PRINT", "TRANS", "FTP", "SSH", "SNTP"}
@@ -116,6 +125,19 @@ def over_the_network(
     )
 
 
+def as_process(
+    pics: statements.Pics, meters: Sequence[ExpectedMeter] | None, seed: int, tool_version: str
+) -> Outcome:
+    """Check the reference gateway as a process with the meters of the worked examples.
+
+    Raises ProcessGatewayError where it does not come to serve.
+    """
+    with process_gateway.running(seed) as (host, port):
+        return over_the_network(
+            host, port, pics, meters=meters, intrusive=True, seed=seed, tool_version=tool_version
+        )
+
+
 async def _image(host: str, port: int, transport: Transport, unit_identifier: int) -> live.Served:
     """Everything that a gateway at an address serves, in whatever layout."""
     prober = Prober(
@@ -176,8 +198,8 @@ def not_verified(
     for id_ in catalogue:
         if id_ in decided:
             continue
-        if target != REFERENCE and id_ in decidable:
-            reasons[id_] = "needs the wire or the device's files: NOT_RUN over the network alone"
+        if id_ in decidable:
+            reasons[id_] = OPEN_IN_REAL_TIME if target == PROCESS else OPEN_OVER_THE_NETWORK
         elif id_ in outside:
             reasons[id_] = f"shows elsewhere, {outside[id_]}"
         elif id_.partition("-")[0] in ELSEWHERE:

@@ -8,6 +8,7 @@ configuration files (``m3``, ``ft3``).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 #: Highest index of either table; both are one byte.
@@ -120,6 +121,7 @@ def unit_name(index: int) -> str:
     return symbol or description
 
 
+@cache
 def unit_indices(name: str) -> frozenset[int]:
     """Return every index that carries this symbol or description; empty for an unknown name.
 
