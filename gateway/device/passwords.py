@@ -60,7 +60,8 @@ def is_stored(text: str) -> bool:
     cost, block_size, parallelism = (int(number) for number in match.groups()[:3])
     is_power_of_two = cost > 1 and cost & (cost - 1) == 0
     in_range = 0 < block_size <= _BLOCK_SIZE_MAX and 0 < parallelism <= _PARALLELISM_MAX
-    return is_power_of_two and cost <= _COST_MAX and in_range
+    # OpenSSL takes no N from 2^(16 r) on, which only r = 1 comes near.
+    return is_power_of_two and cost <= _COST_MAX and in_range and cost < 1 << 16 * block_size
 
 
 def _key(password: str, salt: bytes, cost: int, block_size: int, parallelism: int) -> bytes:
@@ -70,6 +71,7 @@ def _key(password: str, salt: bytes, cost: int, block_size: int, parallelism: in
         n=cost,
         r=block_size,
         p=parallelism,
-        maxmem=2 * 128 * cost * block_size * parallelism,
+        # Twice what OpenSSL needs, whatever the costs: blocks for N, for p, and two of its own.
+        maxmem=2 * 128 * block_size * (cost + parallelism + 2),
         dklen=KEY_BYTES,
     )

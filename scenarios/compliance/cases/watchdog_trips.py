@@ -11,6 +11,7 @@ from scenarios.compliance.cases.device_state import PRIMARY, leds
 from scenarios.compliance.cases.watchdogs import (
     DRIVERS,
     NS_PER_S,
+    QUIET,
     by_command,
     driven,
     expect_trip,
@@ -178,3 +179,47 @@ async def keeps_found(trial: Trial, verdicts: Verdicts) -> None:
     fields = ("WATCHDOG_SCAN", "scan", title, 60, by_command(start))
     kept = ("meters found so far", "settings") if holds else ()
     keep(verdicts, "WDG-01.1", tripped_run(*fields, seen, holds=holds, kept=kept))
+
+
+# --- What is left of a timer ----------------------------------------------------------------------
+
+_LIMITS: Final = {
+    "WATCHDOG_SCAN": 30,
+    "WATCHDOG_IDLE": 8,
+    "WATCHDOG_PROCESS": 20,
+    "WATCHDOG_READOUT": 40,
+}
+
+
+@case(
+    "watchdog/left",
+    "What is left of the running timer counts down to the trip, for whoever guards the process",
+    tuple(on_trip for _, _, on_trip, _ in DRIVERS.values()),
+    Arrangement(WORKED_EXAMPLES[:1], {**PRIMARY, **_LIMITS}, QUIET),
+)
+async def left(trial: Trial, verdicts: Verdicts) -> None:
+    """The supervisor trips a process that is too stuck to do so by what its last heartbeat said."""
+    for timer, (drive, state, requirement, _) in DRIVERS.items():
+        await trial.wait_s(20)
+        limit_ns = _LIMITS[timer] * NS_PER_S
+        start = trial.rt.now()
+        async with trial.rt.nursery() as nursery:
+            nursery.spawn(drive(trial, limit_ns - 1), name="job")
+            for offset in (1, limit_ns // 3, limit_ns // 2 + 7, limit_ns - 2):
+                await trial.rt.sleep_until(start + offset)
+                seen = trial.appliance.watched()
+                verdicts.equal(
+                    requirement,
+                    f"timer, state, limit (s) and rest (ns), {offset} ns behind the start",
+                    (timer, state, _LIMITS[timer], limit_ns - offset),
+                    (seen.timer.value, seen.activity.value, seen.seconds, seen.left_ns),
+                )
+        await trial.rt.sleep(1)
+        seen = trial.appliance.watched()
+        verdicts.equal(requirement, "timer behind the job", "WATCHDOG_IDLE", seen.timer.value)
+        idle_ns = _LIMITS["WATCHDOG_IDLE"] * NS_PER_S
+        verdicts.check(
+            requirement,
+            idle_ns - 2 <= seen.left_ns <= idle_ns,
+            f"left behind the job: expected nearly {idle_ns} ns, seen {seen.left_ns}",
+        )

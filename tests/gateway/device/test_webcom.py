@@ -201,6 +201,18 @@ def test_costs_from_a_file_are_bounded() -> None:
         passwords.hashed("x", b"")
 
 
+@pytest.mark.parametrize("block_size", ["1", "8", "16"])
+@pytest.mark.parametrize("parallelism", ["1", "4"])
+@pytest.mark.parametrize("cost", ["2", "4", "1024", "65536"])
+def test_every_cost_that_is_taken_can_be_checked(
+    cost: str, block_size: str, parallelism: str
+) -> None:
+    """The least costs crashed a login: too little memory was allowed for them."""
+    stored = STORED.replace("$16384$8$1$", f"${cost}${block_size}${parallelism}$")
+    assert passwords.is_stored(stored) is ((cost, block_size) != ("65536", "1"))
+    assert not passwords.matches("secret", stored)
+
+
 # --- Any file -------------------------------------------------------------------------------------
 
 names = st.from_regex(r"[A-Za-z0-9._-]{1,32}", fullmatch=True).filter(lambda name: name != ADMIN)
