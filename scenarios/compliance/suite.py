@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from gateway.runtime.errors import Deadlock, Livelock, Runaway
@@ -23,13 +23,14 @@ from scenarios.compliance import evidence, registry
 from scenarios.compliance.arrangement import arrange
 from scenarios.compliance.verdicts import Verdicts
 from scenarios.language.compile import compile_path
-from scenarios.run import LIBRARY, library_folder, run_scenario, select
+from scenarios.run import LIBRARY, SUFFIX, library_folder, run_scenario, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from reports.record import RegisterTable
     from scenarios.compliance.pics import Pics
+    from scenarios.language.ir import Scenario
 
 
 NS_PER_S: Final = 1_000_000_000
@@ -96,14 +97,18 @@ def _library(requirements: Collection[str] | None) -> Iterator[Selected]:
             text = file.path.read_text(encoding="utf-8")
             if not any(requirement in text for requirement in requirements):
                 continue
-        compiled = compile_path(file.path, name=file.name)
-        scenario = compiled.scenario
-        if scenario is None:
-            continue
+        name = file.name.removeprefix(f"{LIBRARY}/").removesuffix(SUFFIX)
+        scenario = _scenario(f"{LIBRARY_PREFIX}{name}")
         judged = (*scenario.expect, *scenario.check)
         cited = dict.fromkeys(id_ for one in judged for id_ in one.requirements)
-        name = file.name.removeprefix(f"{LIBRARY}/").removesuffix(".scn.yaml")
         yield Selected(f"{LIBRARY_PREFIX}{name}", scenario.title, tuple(cited))
+
+
+@cache
+def _scenario(id_: str) -> Scenario:
+    """A scenario of the library by the id of its unit; compiled once, as it is selected and run."""
+    path = library_folder() / f"{id_.removeprefix(LIBRARY_PREFIX)}{SUFFIX}"
+    return compile_path(path, name=id_).require()
 
 
 def run(
@@ -212,8 +217,7 @@ def _blame(error: BaseException) -> Verdict:
 
 
 def _run_scenario(id_: str, seed: int, real_time_s: float | None) -> Found:
-    path = library_folder() / f"{id_.removeprefix(LIBRARY_PREFIX)}.scn.yaml"
-    scenario = compile_path(path, name=id_).require()
+    scenario = _scenario(id_)
     own_seed = seed if seed != 1 else None
     result = run_scenario(scenario, SimBackend(), own_seed)
     if real_time_s is not None:
