@@ -17,6 +17,7 @@ from scenarios.language.durations import show
 from scenarios.language.ir import LayoutCheck, Property, RegistersCheck
 from scenarios.language.monitor import Judgement, Seen, judge, show_value
 from scenarios.timeline import timeline
+from scenarios.watching import with_watchdogs
 from simulators.modbus import layout
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def judge_run(
 ) -> Judged:
     """Judge everything that the scenario asks for."""
     judging = _Judging(scenario, outcome, backend, gaps)
-    cases = judging.cases()
+    cases = with_watchdogs(judging.cases(), scenario, backend, outcome.log, outcome.uncertainty_ns)
     return Judged(
         verdict=join(case.verdict for case in cases),
         reason=_reason(cases),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reports.record import Trace, WatchdogRun
 from reports.verdict import Verdict, join
+from scenarios import watching
 from scenarios.compliance.verdicts import WATCHDOG
 from scenarios.language.compile import compile_path
 from scenarios.language.events import EventLog
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from reports.record import RunRecord
     from scenarios.compliance.arrangement import Frame
+    from scenarios.language.ir import Scenario
     from scenarios.run import Result
 
 #: The first line of a trace says what it is.
@@ -97,8 +99,7 @@ def rejudge(record: RunRecord, traces: Mapping[str, bytes]) -> list[str]:
         if not name.endswith(".jsonl"):
             continue
         try:
-            lines = data.decode().splitlines()
-            verdicts, drawn = dict(_verdicts(lines)), _watchdogs(lines)
+            verdicts, drawn = _judged(data.decode().splitlines())
         except (ValueError, KeyError, TypeError, OSError) as error:
             complaints.append(f"{name}: cannot be judged: {error}")
             continue
@@ -118,14 +119,21 @@ def rejudge(record: RunRecord, traces: Mapping[str, bytes]) -> list[str]:
     return complaints
 
 
-def _verdicts(lines: Sequence[str]) -> Iterator[tuple[str, Verdict]]:
+def _judged(
+    lines: Sequence[str],
+) -> tuple[dict[str, Verdict], dict[str, list[WatchdogRun]]]:
+    """Verdicts by case that a trace gives, and the runs against a limit that it holds."""
     head = json.loads(lines[0])
     if head["kind"] == CHECKS:
-        yield from _of_checks(head["unit"], [json.loads(line) for line in lines[1:]])
-    elif head["kind"] == SCENARIO:
-        yield from _of_log(head, lines[1:])
-    else:
+        documents = [json.loads(line) for line in lines[1:]]
+        return dict(_of_checks(head["unit"], documents)), _runs(head["unit"], documents)
+    if head["kind"] != SCENARIO:
         raise ValueError(f"expected checks or scenario, got {head['kind']!r}")
+    scenario, log = _told(head, lines[1:])
+    owner = watching.owner_of(scenario, head["backend"])
+    drawn = watching.runs(log, scenario.title, head["uncertainty_ns"]) if owner else []
+    found = {f"{head['unit']}/{owner}": drawn} if drawn else {}
+    return dict(_of_log(head, scenario, log)), found
 
 
 def _of_checks(unit: str, lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Verdict]]:
@@ -137,15 +145,13 @@ def _of_checks(unit: str, lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[
         yield f"{unit}/{requirement}", Verdict.PASS if all(holds) else Verdict.FAIL
 
 
-def _watchdogs(lines: Sequence[str]) -> dict[str, list[WatchdogRun]]:
-    """The runs against a limit that a trace holds, by the id of their case."""
-    head = json.loads(lines[0])
+def _runs(unit: str, lines: Sequence[Mapping[str, Any]]) -> dict[str, list[WatchdogRun]]:
+    """The runs against a limit that a trace of checks holds, by the id of their case."""
     found: dict[str, list[WatchdogRun]] = {}
-    if head["kind"] == CHECKS:
-        for line in map(json.loads, lines[1:]):
-            if line["kind"] == WATCHDOG:
-                run = WatchdogRun.model_validate(line["run"])
-                found.setdefault(f"{head['unit']}/{line['requirement']}", []).append(run)
+    for line in lines:
+        if line["kind"] == WATCHDOG:
+            run = WatchdogRun.model_validate(line["run"])
+            found.setdefault(f"{unit}/{line['requirement']}", []).append(run)
     return found
 
 
@@ -160,15 +166,10 @@ def _holds(check: Mapping[str, Any]) -> bool:
     return bool(check["holds"])
 
 
-def _of_log(head: Mapping[str, Any], lines: Sequence[str]) -> Iterator[tuple[str, Verdict]]:
-    unit = head["unit"]
-    path = library_folder() / f"{unit.removeprefix('library/')}.scn.yaml"
-    scenario = compile_path(path, name=unit).require()
-    log = EventLog()
-    for line in lines:
-        change = json.loads(line)
-        log.add(change["at_ns"], change["path"], change["value"], change["evidence"])
-    backend = head["backend"]
+def _of_log(
+    head: Mapping[str, Any], scenario: Scenario, log: EventLog
+) -> Iterator[tuple[str, Verdict]]:
+    unit, backend = head["unit"], head["backend"]
     for judged in (*scenario.expect, *scenario.check):
         if isinstance(judged, Property) and (judged.only is None or backend in judged.only):
             uncertainty = max(head["uncertainty_ns"], judged.tolerance_ns.get(backend, 0))
@@ -177,3 +178,14 @@ def _of_log(head: Mapping[str, Any], lines: Sequence[str]) -> Iterator[tuple[str
                 for one in judged.instances
             )
             yield f"{unit}/{judged.id}", verdict
+
+
+def _told(head: Mapping[str, Any], lines: Sequence[str]) -> tuple[Scenario, EventLog]:
+    """The scenario of a trace, and its log as the trace has it."""
+    unit = head["unit"]
+    path = library_folder() / f"{unit.removeprefix('library/')}.scn.yaml"
+    log = EventLog()
+    for line in lines:
+        change = json.loads(line)
+        log.add(change["at_ns"], change["path"], change["value"], change["evidence"])
+    return compile_path(path, name=unit).require(), log

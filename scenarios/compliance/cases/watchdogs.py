@@ -310,8 +310,13 @@ def edges(
             seen = await driven(trial, timer, duration, limit_s)
             holds = expect_trip(trial, verdicts, (on_trip, *more), start, limit_s, seen)
             expect_logged(trial, verdicts, timer, state, limit_s, seen)
-            run = tripped_run(timer, state, title, limit_s, started, seen, holds=holds, fed=fed)
-            keep(verdicts, on_trip, run)
+            fields = (timer, state, title, limit_s, started)
+            if trips(trial, start):
+                keep(verdicts, on_trip, tripped_run(*fields, seen, holds=holds, fed=fed))
+            elif seen.end is not None:
+                # A port that was closed for the job has opened, and nobody has restarted.
+                at_ns = seen.end.at_ns
+                keep(verdicts, on_trip, saved_run(*fields, at_ns, holds=holds, fed=fed))
         await trial.appliance.ready()
 
     label = timer.removeprefix("WATCHDOG_").lower()

@@ -203,14 +203,15 @@ def test_costs_from_a_file_are_bounded() -> None:
 
 @pytest.mark.parametrize("block_size", ["1", "8", "16"])
 @pytest.mark.parametrize("parallelism", ["1", "4"])
-@pytest.mark.parametrize("cost", ["2", "4", "1024", "65536"])
+@pytest.mark.parametrize("cost", ["2", "4", "1024"])
 def test_every_cost_that_is_taken_can_be_checked(
     cost: str, block_size: str, parallelism: str
 ) -> None:
     """The least costs crashed a login: too little memory was allowed for them."""
     stored = STORED.replace("$16384$8$1$", f"${cost}${block_size}${parallelism}$")
-    assert passwords.is_stored(stored) is ((cost, block_size) != ("65536", "1"))
+    assert passwords.is_stored(stored)
     assert not passwords.matches("secret", stored)
+    assert not passwords.is_stored(STORED.replace("$16384$8$", "$65536$1$"))
 
 
 # --- Any file -------------------------------------------------------------------------------------

@@ -128,3 +128,19 @@ def test_drawn_watchdogs_follow_from_their_traces() -> None:
     cases[place] = cases[place].model_copy(update={"watchdogs": (late, second)})
     [complaint] = evidence.rejudge(RunRecord.assemble(run, cases), traces)
     assert complaint.startswith("watchdog/scan-1/WDG-01.1 draws watchdogs")
+
+
+def test_a_scenario_draws_the_trips_of_its_log() -> None:
+    """A scan that is ended by its timer stands in the record, and follows from the log."""
+    found = suite.run_one("library/watchdog/scan-too-long", 1)
+    run = Run(title="x", tool_version="0", seed="1", backend="sim")
+    record = RunRecord.assemble(run, found.cases)
+    traces = {name: text.encode() for name, text in found.traces.items()}
+    [(owner, drawn)] = [(case, case.watchdogs) for case in record.cases if case.watchdogs]
+    assert (owner.id, len(drawn)) == ("library/watchdog/scan-too-long/E1", 1)
+    assert (drawn[0].counted_ns, drawn[0].limit_ns) == (60 * 10**9, 60 * 10**9)
+    assert evidence.rejudge(record, traces) == []
+    moved = owner.model_copy(update={"watchdogs": ()})
+    cases = [moved if case is owner else case for case in record.cases]
+    [complaint] = evidence.rejudge(RunRecord.assemble(run, cases), traces)
+    assert complaint.startswith("library/watchdog/scan-too-long/E1 draws watchdogs")
