@@ -100,6 +100,8 @@ EXTENSIONS: Final = """
 04 83 3C 0A 00 00 00          | 10                    | 0   | backward flow only
 2F 2F 04 03 0B 00 00 00       | 11                    | 0   | behind fillers
 04 83 7E 0C 00 00 00          | 12                    | 0   | a future value
+04 FD 50 0D 00 00 00          | 13                    | -12 | in pA
+04 87 FD 7D 0E 00 00 00       | 14                    | 10  | times a million
 """
 
 

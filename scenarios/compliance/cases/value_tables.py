@@ -164,6 +164,41 @@ FD 5F  | Ampere                             | A    | 3
 FD 60  | Reset counter                      | None | 0
 FD 61  | Cumulation counter                 | None | 0
 """
+#: The table behind FB (MBDOC48 8.4.4 c), and what newer meters send of it.
+SECOND_EXTENSION_TABLE: Final = """
+FB 00  | Energy                          | Wh         | 5
+FB 01  | Energy                          | Wh         | 6
+FB 02  | Reactive energy                 | kVARh      | 0
+FB 08  | Energy                          | J          | 8
+FB 09  | Energy                          | J          | 9
+FB 10  | Volume                          | m3         | 2
+FB 11  | Volume                          | m3         | 3
+FB 14  | Reactive power                  | kVAR       | -3
+FB 17  | Reactive power                  | kVAR       | 0
+FB 18  | Mass                            | kg         | 5
+FB 1A  | Relative humidity               | %          | -1
+FB 1B  | Relative humidity               | %          | 0
+FB 21  | Volume                          | ft3        | -1
+FB 22  | Volume                          | US gal     | -1
+FB 23  | Volume                          | US gal     | 0
+FB 24  | Volume flow                     | US gal/min | -3
+FB 25  | Volume flow                     | US gal/min | 0
+FB 26  | Volume flow                     | US gal/h   | 0
+FB 28  | Power                           | W          | 5
+FB 29  | Power                           | W          | 6
+FB 2C  | Frequency                       | Hz         | -3
+FB 2F  | Frequency                       | Hz         | 0
+FB 30  | Power                           | J/h        | 8
+FB 58  | Flow temperature                | Degree F   | -3
+FB 5F  | Return temperature              | Degree F   | 0
+FB 60  | Temperature difference          | Degree F   | -3
+FB 67  | External temperature            | Degree F   | 0
+FB 70  | Cold/Warm Temperature limit     | Degree F   | -3
+FB 74  | Cold/Warm Temperature limit     | Degree C   | -3
+FB 77  | Cold/Warm Temperature limit     | Degree C   | 0
+FB 78  | Cumulative count max. power     | W          | -3
+FB 7F  | Cumulative count max. power     | W          | 4
+"""
 
 
 def _types(name: str, table: str) -> None:
@@ -208,6 +243,11 @@ async def _judge_types(trial: Trial, verdicts: Verdicts, ids: Sequence[str]) -> 
                 f"{meter.id}, {value.label}: expected unit {names} ({sorted(value.units)}), "
                 f"seen {word}", evidence,
             )  # fmt: skip
+            if "REG-CUST.1" in ids:
+                verdicts.check(
+                    "REG-CUST.1", word in value.units,
+                    f"{meter.id}, {value.label}: expected unit {names}, seen {word}", evidence,
+                )  # fmt: skip
             told = next(descriptions, "nothing")
             verdicts.equal("REG-TYP", f"{meter.id}: type at register {address}", value.label, told)
             if "REG-CUST.1" in ids:
@@ -220,6 +260,7 @@ async def _judge_types(trial: Trial, verdicts: Verdicts, ids: Sequence[str]) -> 
 
 _types("primary", PRIMARY_TABLE)
 _types("extension", EXTENSION_TABLE)
+_types("second-extension", SECOND_EXTENSION_TABLE)
 
 
 @case(
