@@ -76,7 +76,7 @@ def comply(
     if matrix:
         _matrix(requirement, workers, out)
     if mutants is not None:
-        _mutants(mutants, seed, workers)
+        _mutants(mutants, seed, workers, out)
     if propose_pics:
         _propose(target)
     statement = _statement(pics)
@@ -288,23 +288,30 @@ def _matrix(requirement: list[str] | None, workers: int, out: Path | None) -> No
             workers=workers,
             progress=lambda _id: progress.advance(task),
         )
-    if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            replace_file(out / "detection.csv", matrices.to_csv(found))
-        except OSError as error:
-            raise _usage(f"{out}: cannot be written: {error.strerror}") from error
+    _put(out, "detection.csv", matrices.to_csv(found))
     for line in matrices.table(found):
         typer.echo(line)
     raise typer.Exit(1 if found.broken or any(row.open for row in found.rows) else 0)
 
 
-def _mutants(count: int, seed: int, workers: int) -> None:
+def _put(folder: Path | None, name: str, text: str) -> None:
+    """Write what was measured of the suite, where that was asked for."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / name, text)
+    except OSError as error:
+        raise _usage(f"{folder}: cannot be written: {error.strerror}") from error
+
+
+def _mutants(count: int, seed: int, workers: int, out: Path | None) -> None:
     with _bar() as progress:
         task = progress.add_task("mutants", total=count)
         found = self_test.run_mutants(
             count, seed, workers=workers, progress=lambda _one: progress.advance(task)
         )
+    _put(out, "mutants.csv", self_test.mutants_to_csv(found))
     for line in self_test.mutant_table(found):
         typer.echo(line)
     raise typer.Exit(0)

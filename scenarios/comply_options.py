@@ -20,7 +20,8 @@ Pics = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", help="Write result.json and its renderings; detection.csv with --matrix."
+        metavar="DIR",
+        help="Write result.json and its renderings; detection.csv with --matrix, mutants.csv.",
     ),
 ]
 Requirement = Annotated[

@@ -15,13 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import resources
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
 from reports.verdict import Verdict
 from scenarios import proof
-from scenarios.compliance.self_test import SuiteBrokeError, record_of
+from scenarios.compliance.self_test import SUITE_S_MAX, SuiteBrokeError, record_of
 from scenarios.compliance.suite import LIBRARY_PREFIX, run, select_cases
 from scenarios.run import SUFFIX, library_folder
 
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from scenarios.defects.catalogue import Defect
-
-#: The whole suite on one gateway, beside another one.
-RUN_S_MAX: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def measure(
 def _failed(options: Sequence[str], defect: Defect) -> list[str] | str:
     """The ids of the cases that fail on one gateway, or why there is no record."""
     try:
-        record = record_of(defect.id, *options, limit_s=RUN_S_MAX)
+        record = record_of(defect.id, *options, limit_s=SUITE_S_MAX)
     except SuiteBrokeError as error:
         return str(error)
     return [case["id"] for case in record["cases"] if case["verdict"] == Verdict.FAIL.value]

@@ -7,6 +7,8 @@ on another one alone is not detection, and a run that broke is neither.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 #: A gateway that makes the suite hang is stopped after so long; that is no detection.
 RUN_S_MAX: Final = 120
+#: The same where the whole suite is run; a loaded machine takes minutes.
+SUITE_S_MAX: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ def run_mutants(
 def _fate(seed: int, numbered: tuple[int, Mutant]) -> Fate:
     number, mutant = numbered
     try:
-        record = record_of(f"mutant:{seed}:{number}", "--fail-fast")
+        record = record_of(f"mutant:{seed}:{number}", "--fail-fast", limit_s=SUITE_S_MAX)
     except SuiteBrokeError as error:
         # The good gateway gives a record in seconds: what shows none has been noticed.
         return Fate(mutant, killed=True, reason=str(error))
@@ -140,6 +144,16 @@ def _fate(seed: int, numbered: tuple[int, Mutant]) -> Fate:
     if not noticed:
         return Fate(mutant, killed=False, reason="survived")
     return Fate(mutant, killed=True, reason=noticed[0]["id"])
+
+
+def mutants_to_csv(fates: Sequence[Fate]) -> str:
+    """Every mutant with its fate: what noticed it, or that it survived."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["mutant", "killed", "noticed_by"])
+    for fate in fates:
+        writer.writerow([fate.mutant.name, int(fate.killed), fate.reason if fate.killed else ""])
+    return text.getvalue()
 
 
 def mutant_table(fates: Sequence[Fate]) -> Iterator[str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 from scenarios.compliance import self_test
 from scenarios.defects.catalogue import Defect, load
+from scenarios.defects.mutants import draw
 
 
 def test_a_known_bad_gateway_fails_on_its_own_requirement() -> None:
@@ -28,3 +32,19 @@ def test_a_gateway_that_is_not_wrong_is_missed() -> None:
     lines = list(self_test.table([detection]))
     assert lines[0].startswith("MISSED")
     assert lines[-1].startswith("0 of 1")
+
+
+def test_the_fate_of_every_mutant_is_written() -> None:
+    """Killed or not, each has a row; the survivors are told."""
+    one, other = draw(2, seed=1)
+    fates = [
+        self_test.Fate(one, killed=True, reason="layout/standard/REG-V.1"),
+        self_test.Fate(other, killed=False, reason="survived"),
+    ]
+    rows = list(csv.DictReader(io.StringIO(self_test.mutants_to_csv(fates))))
+    assert [row["mutant"] for row in rows] == [one.name, other.name]
+    assert [row["noticed_by"] for row in rows] == ["layout/standard/REG-V.1", ""]
+    assert list(self_test.mutant_table(fates)) == [
+        f"survived  {other.name}",
+        "1 of 2 mutants killed",
+    ]
