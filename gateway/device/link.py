@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.mbus import frames
 from gateway.mbus.errors import FrameError
-from gateway.runtime.port import NS_PER_MS, Received
+from gateway.runtime.port import NS_PER_MS, Fault, Received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +134,7 @@ class Link:
         self._last_sent = b""
         self._echo_late_ns = 0
         self._noisy = False
+        self._may_be_low = False
         #: Whether the converter is known to send our own bytes back.
         self.echoes = settings.echo is Echo.ON
         #: Telegrams sent since the line was opened.
@@ -264,6 +265,26 @@ class Link:
             self._noisy = True
         self._quiet_from = max(self._quiet_from, until)
 
+    async def fade(self, window_end: int, latest: int) -> None:
+        """Wait for the end of garbled data of several slaves.
+
+        Nobody begins to answer behind `window_end` (ns), and `latest` (ns) covers the longest
+        answer. In between, 33 bits of silence mean that all have finished where the line is known
+        to be high: each slave pulls it low at least once in 11 bits. It is known to be high behind
+        a character with a right stop bit. Behind one without, two that fall over each other may
+        hold it low for long, and no further character comes of that.
+        """
+        while True:
+            until = latest
+            if not self._may_be_low:
+                until = min(latest, max(window_end, self._quiet_from + self.idle_ns))
+            if self._rt.now() >= until:
+                break
+            heard = await self.listen(until)
+            if not heard:
+                break
+            self._rt.log("link.discarded", data=heard.hex())
+
     def take_noise(self) -> bool:
         """Whether bytes came that nobody had asked for, since this was last called."""
         noisy, self._noisy = self._noisy, False
@@ -356,6 +377,7 @@ class Link:
         self._rt.log("link.sent", data=frame.hex())
         end = await self._line.write(frame)
         self._last_sent = frame
+        self._may_be_low = False
         self.sent += 1
         self._quiet_from = end
         return end
@@ -418,6 +440,12 @@ class Link:
         return first
 
     def _heard(self, received: Received) -> None:
+        if received.data:
+            last = len(received.data) - 1
+            faults = received.faults
+            self._may_be_low = faults is None or any(
+                at == last and Fault.FRAMING in fault for at, fault in faults
+            )
         if received.last_ns is not None:
             self._quiet_from = max(self._quiet_from, received.last_ns)
         else:

@@ -55,7 +55,7 @@ ADAPTIVE_TRIES: Final = 2
 #: what happens, and below which share listening costs more than a collision of two telegrams.
 COMPANY_AT_FIRST: Final = 0.12
 COMPANY_MEMORY: Final = 0.1
-COMPANY_SELDOM: Final = 0.06
+COMPANY_SELDOM: Final = 0.10
 #: Acknowledgements that all begin within so many bits of each other may be those of meters that
 #: answer in phase: one may hide behind another.
 IN_PHASE_BITS: Final = 8
@@ -475,7 +475,7 @@ class SecondaryScan:
         # A short telegram may be over before the answer window is: somebody else may follow.
         window_end = answer.request_end_ns + self._window_ns
         if window_end > self._rt.now() and await self._link.listen(window_end):
-            await self._link.settle(answer.request_end_ns + self._longest_ns)
+            await self._fade(answer)
             disturbed = True
         else:
             disturbed = self._link.take_noise()
@@ -508,7 +508,7 @@ class SecondaryScan:
         """An acknowledgement, and then nothing that says who it is from."""
         self._rt.log("scan.garbled", mask=mask.to_bytes().hex(), reason=why)
         self._note_company(late=True)
-        await self._link.settle(answer.request_end_ns + self._longest_ns)
+        await self._fade(answer)
         is_whole = answer.kind is AnswerKind.FRAME and answer.verified is True
         if is_whole and not coordinates.wild_digits(mask):
             # A right telegram is that of one meter: who it is, no mask tells better.
@@ -555,6 +555,11 @@ class SecondaryScan:
             mask, tries=self._tries, first_byte_ns=self._wait_ns, stray_max=self._stray_max
         )
 
+    async def _fade(self, answer: Answer) -> None:
+        """Wait until everybody who was asked for data has finished."""
+        asked = answer.request_end_ns
+        await self._link.fade(asked + self._window_ns, asked + self._longest_ns)
+
     async def _same_again(self, mask: SecondaryMask, address: SecondaryAddress) -> bool:
         """Read again under the same mask: a phantom made by a collision does not come twice.
 
@@ -573,7 +578,7 @@ class SecondaryScan:
         answer = await self._request()
         decoded, _ = judge_data(answer, ANYBODY)
         if answer.kind is AnswerKind.BROKEN:
-            await self._link.settle(answer.request_end_ns + self._longest_ns)
+            await self._fade(answer)
         return address_of(decoded) == address
 
     # --- Meters that answer in phase ----------------------------------------------------------
@@ -642,7 +647,7 @@ class SecondaryScan:
         answer = await self._request()
         decoded, _ = judge_data(answer, ANYBODY)
         if answer.kind is AnswerKind.BROKEN:
-            await self._link.settle(answer.request_end_ns + self._longest_ns)
+            await self._fade(answer)
         return decoded
 
 

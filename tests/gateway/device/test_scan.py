@@ -50,6 +50,9 @@ ADAPTIVE = ScanPlan(timing=SearchTiming.ADAPTIVE)
 LITERAL = ScanPlan(timing=SearchTiming.LITERAL)
 ROOT = bytes.fromhex(TELEGRAMS["SELECT all"])
 GARBLED = Say(b"\xa5\xc0")
+#: The answer window at 2400 Bd, and with the longest telegram behind it.
+WINDOW_NS = 187_500_000
+LONGEST_NS = WINDOW_NS + FORMAT.characters_ns(261)
 #: Another acknowledgement: meters that always answer after the same time may be several in phase.
 LATER_ACK = Say(b"\xe5", 2 * DELAY_NS)
 
@@ -493,12 +496,33 @@ def test_a_scan_can_be_ended() -> None:
     }
 
 
-def test_a_collision_waits_until_everybody_has_finished() -> None:
-    """Garbled data: the longest telegram may still be running, without a single character."""
-    answers: dict[str, Reply] = {TELEGRAMS["SELECT all"]: ACK, TELEGRAMS["REQ1-FD"]: "00"}
-    _, _, played = scan(table(answers))
+def _wait_behind(garbled: list[Say], *, tells_faults: bool = True) -> int:
+    """Ask for data that come garbled: how long until the next selection (ns)."""
+    answers: dict[str, Reply] = {
+        TELEGRAMS["SELECT all"]: ACK,
+        TELEGRAMS["REQ1-FD"]: garbled,
+    }
+    _, _, played = scan(table(answers), tells_faults=tells_faults)
     (_, end), (begin, _) = played.line.times[2:4]
-    assert begin - end >= 187_500_000 + FORMAT.characters_ns(261)
+    return begin - end
+
+
+def test_a_collision_waits_until_everybody_has_finished() -> None:
+    """Garbled data: where the line may be held low, for the longest telegram; else for silence."""
+    broken = {0: Fault.FRAMING}
+    assert _wait_behind([Say(b"\x00")]) == WINDOW_NS
+    assert _wait_behind([Say(b"\x00", faults=broken)]) == LONGEST_NS
+    assert _wait_behind([Say(b"\x00", faults={0: Fault.PARITY})]) == WINDOW_NS
+    assert _wait_behind([Say(b"\x00")], tells_faults=False) == LONGEST_NS
+
+
+def test_a_collision_whose_line_rises_again_is_waited_for_no_longer() -> None:
+    """Held low, and then a character with a right stop bit: 33 bits behind it all is over."""
+    later = Say(b"\x16", 2 * WINDOW_NS)
+    waited = _wait_behind([Say(b"\x00", faults={0: Fault.FRAMING}), later])
+    assert waited == 2 * WINDOW_NS + FORMAT.characters_ns(1) + FORMAT.bits_ns(33)
+    garbled = [Say(b"\x00", n * 10**7) for n in range(1, 400)]
+    assert _wait_behind(garbled) > LONGEST_NS
 
 
 # --- Primary walk ---------------------------------------------------------------------------------
