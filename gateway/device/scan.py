@@ -241,7 +241,7 @@ class SecondaryScan:
             if self._plan.sweep_ns and self._rt.now() - started >= self._plan.sweep_ns:
                 search.stop_sweeping()
             search.outcome(mask, probe.outcome, found.address if found is not None else None)
-            if found is not None and mask != found.address.to_mask():
+            if found is not None and found.selectable and mask != found.address.to_mask():
                 self._first_acks.append((mask, found))
             if found is not None and (found.address, found.mask) not in self._seen:
                 self._seen.add((found.address, found.mask))
@@ -310,10 +310,14 @@ class SecondaryScan:
             report.unresolved += one.unresolved
         report.not_looked_for = [
             "numbers with a digit F",
+            "meters without secondary addresses, or that take no wildcards",
             f"meters that answer later than {self._wait_ns / 1e6:.0f} ms after the request",
         ]
         if self._plan.timing is SearchTiming.ADAPTIVE:
-            report.not_looked_for.append("meters that miss the first request of two")
+            report.not_looked_for += [
+                "meters that miss the first request of two",
+                "meters that are selected with C field 73 only",
+            ]
         if not search.hexadecimal:
             report.not_looked_for.append("numbers with digits A to E, since nothing hinted at any")
         report.not_looked_for += [
@@ -591,16 +595,20 @@ class SecondaryScan:
     @property
     def _is_in_phase(self) -> bool:
         """Whether everybody acknowledges after the same time, so that two may sound like one."""
+        return self._acks_timed > 1 and not self._is_spread
+
+    @property
+    def _is_spread(self) -> bool:
+        """Whether acknowledgements are known to come after different times."""
         shortest, longest = self._ack_range
-        adaptive = self._plan.timing is SearchTiming.ADAPTIVE
-        return adaptive and self._acks_timed > 1 and longest - shortest <= self._in_phase_ns
+        return longest - shortest > self._in_phase_ns
 
     async def _may_be_made_of_two(self, mask: SecondaryMask, address: SecondaryAddress) -> bool:
         """Whether a header that nobody is selected by may be the AND of two in phase.
 
         Then nobody has that number. A meter whose header is wrong in another part has.
         """
-        if not self._is_in_phase or WILDCARD not in mask.identification_number:
+        if self._is_spread or WILDCARD not in mask.identification_number:
             return False
         return not await self._selects(SecondaryMask(address.identification_number))
 
