@@ -224,7 +224,7 @@ async def reboot(trial: Trial, verdicts: Verdicts) -> None:
 @case(
     "clock/set",
     "The clock is set by a person: the times of the registers follow it, the cycle does not",
-    ("GEN-01.6",),
+    ("GEN-01.6", "SNTP-01.4"),
     Arrangement(WORKED_EXAMPLES[:1], {**PRIMARY, "METER_TIME": 100}),
 )
 async def clock_set(trial: Trial, verdicts: Verdicts) -> None:
@@ -235,7 +235,10 @@ async def clock_set(trial: Trial, verdicts: Verdicts) -> None:
     await trial.appliance.readout()
     served = await trial.registers(last=19)
     time = served[14] << 16 | served[15]
-    verdicts.check("GEN-01.6", 0 <= time - READ_AT <= 5, f"expected {READ_AT} + 5, seen {time}")
+    for requirement in ("GEN-01.6", "SNTP-01.4"):
+        verdicts.check(
+            requirement, 0 <= time - READ_AT <= 5, f"expected {READ_AT} + 5, seen {time}"
+        )
     starts = [e.at_ns for e in trial.told("gateway.readout") if e.fields["value"] == "running"]
     before = len(starts)
     await trial.wait_s(200)
