@@ -28,6 +28,8 @@ _STATES: Final = {
     "busy": ("starting",),
 }
 _FLAGS: Final = re.compile(r"meter\([^)]*\)\.registers\.flags")
+#: Could not be read, and not all values are updated (REG-M).
+_UNREAD: Final = 3
 _FAMILY: Final = "WDG-"
 _NS_PER_S: Final = 1_000_000_000
 #: Virtual time is exact to its nanosecond.
@@ -97,9 +99,19 @@ def _run(
         tripped=True,
         back=None if back is None else told(back),
         valid=_valid(behind, back, uncertainty_ns),
-        lost=("readings",),
+        lost=("readings",) if _is_unread(behind) else (),
         verdict=Verdict.PASS if off_ns <= uncertainty_ns else Verdict.FAIL,
     )
+
+
+def _is_unread(behind: Sequence[Change]) -> bool:
+    """Whether a client sees a meter flagged behind a trip, before the next one."""
+    for change in behind:
+        if change.path == "gateway.trips":
+            return False
+        if _FLAGS.fullmatch(change.path) is not None and change.value == _UNREAD:
+            return True
+    return False
 
 
 def _valid(behind: Sequence[Change], back: Change | None, uncertainty_ns: int) -> Instant | None:

@@ -36,6 +36,8 @@ CONNECTION: Final = "Modbus connection"
 REGISTER: Final = "Modbus register"
 #: Flags of the first meter of the list.
 FLAGS: Final = 18
+#: Could not be read, and not all values are updated (REG-M).
+UNREAD: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Restarted:
     end: Instant | None = None
     back: Instant | None = None
     valid: Instant | None = None
+    unread: bool = False
+    """Whether a look behind the restart saw the meter flagged, its readings being gone."""
 
 
 async def restarted(trial: Trial, due_ns: int, valid_ns: int = VALID_NS_MAX) -> Restarted:
@@ -55,7 +59,8 @@ async def restarted(trial: Trial, due_ns: int, valid_ns: int = VALID_NS_MAX) -> 
     seen = await _restarted(trial, due_ns)
     if seen.back is None or valid_ns <= 0:
         return seen
-    return replace(seen, valid=await first_valid(trial, valid_ns))
+    valid, unread = await first_valid(trial, valid_ns)
+    return replace(seen, valid=valid, unread=unread)
 
 
 async def _restarted(trial: Trial, due_ns: int) -> Restarted:
@@ -154,13 +159,16 @@ async def _back(trial: Trial, end: Instant) -> Restarted:
     return Restarted(end, back)
 
 
-async def first_valid(trial: Trial, limit_ns: int = VALID_NS_MAX) -> Instant | None:
-    """When the flags of the first meter are seen to be 0; None where they are not in time."""
+async def first_valid(trial: Trial, limit_ns: int = VALID_NS_MAX) -> tuple[Instant | None, bool]:
+    """When the flags of the first meter are seen to be 0, None where they are not in time.
+
+    And whether a look before that saw them otherwise.
+    """
     link = await _connected(trial)
     if link is None:
-        return None
+        return None, False
     began = last = trial.rt.now()
-    found = None
+    found, unread = None, False
     with suppress(OSError):
         while found is None and last <= began + limit_ns:
             answer = await link.ask(ReadRequest(FLAGS, 1))
@@ -169,7 +177,8 @@ async def first_valid(trial: Trial, limit_ns: int = VALID_NS_MAX) -> Instant | N
             if answer == Registers(FLAGS, (0,)):
                 found = Instant(at_ns=at, seen_by=REGISTER, uncertainty_ns=at - last)
             else:
+                unread = unread or answer == Registers(FLAGS, (UNREAD,))
                 last = at
                 await trial.rt.sleep(LOOK_NS)
     await link.close()
-    return found
+    return found, unread

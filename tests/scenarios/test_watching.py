@@ -31,6 +31,7 @@ def test_a_trip_is_drawn_from_what_the_device_told() -> None:
     assert run.valid is not None
     assert run.back.at_ns == 66 * S
     assert (run.valid.at_ns, run.valid.uncertainty_ns) == (69 * S, 2 * S)
+    assert run.lost == ("readings",)
 
 
 def test_a_trip_is_off_by_more_than_the_clock_can_tell() -> None:

@@ -58,13 +58,13 @@ def _aftermath(timer: str) -> None:
         await _unread(trial, verdicts, before)
         for meter in trial.meters.values():
             meter.power(True)
-        valid = await first_valid(trial, 150 * NS_PER_S)
+        valid, unread = await first_valid(trial, 150 * NS_PER_S)
         after = await trial.registers(last=59)
         holds &= verdicts.equal("WDG-05.3", "flags after a read-out", 0, after.get(18))
         verdicts.equal("WDG-05.3", "value after a read-out", _value(before), _value(after))
         await trial.wait_s(10)
         verdicts.equal("WDG-05.3", "ST in the end", "green", leds(trial, trial.rt.now())[1])
-        seen = replace(seen, valid=valid)
+        seen = replace(seen, valid=valid, unread=unread)
         title = "a trip, behind which the meters are silent for 90 s"
         run = tripped_run(timer, state, title, 50, by_command(start), seen, holds=holds, kept=kept)
         keep(verdicts, "WDG-05.3", run)

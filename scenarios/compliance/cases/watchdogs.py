@@ -166,7 +166,7 @@ def tripped_run(
         back=seen.back,
         valid=seen.valid,
         kept=kept,
-        lost=LOST,
+        lost=LOST if seen.unread else (),
         verdict=Verdict.PASS if holds else Verdict.FAIL,
     )
 
@@ -292,6 +292,15 @@ async def _in_time(trial: Trial, verdicts: Verdicts, timer: str, limit_s: int) -
     keep(verdicts, requirement, run)
 
 
+def _files(trial: Trial) -> dict[str, bytes]:
+    """What must survive a trip, by the name that the report has for it."""
+    paths = {"meter list": _LIST, "settings": _CHIP_INI}
+    return {
+        name: trial.storage.read(path) if trial.storage.exists(path) else b""
+        for name, path in paths.items()
+    }
+
+
 def edges(
     timer: str, limit_s: int, config: Mapping[str, str | int], *more: str, name: str = ""
 ) -> None:
@@ -306,13 +315,15 @@ def edges(
         ):
             await trial.appliance.ready()
             started, fed = await _entered(trial, timer, limit_s)
-            start = trial.rt.now()
+            start, files = trial.rt.now(), _files(trial)
             seen = await driven(trial, timer, duration, limit_s)
+            kept = tuple(name for name, data in _files(trial).items() if files[name] == data)
             holds = expect_trip(trial, verdicts, (on_trip, *more), start, limit_s, seen)
             expect_logged(trial, verdicts, timer, state, limit_s, seen)
             fields = (timer, state, title, limit_s, started)
             if trips(trial, start):
-                keep(verdicts, on_trip, tripped_run(*fields, seen, holds=holds, fed=fed))
+                run = tripped_run(*fields, seen, holds=holds, fed=fed, kept=kept)
+                keep(verdicts, on_trip, run)
             elif seen.end is not None:
                 # A port that was closed for the job has opened, and nobody has restarted.
                 at_ns = seen.end.at_ns
