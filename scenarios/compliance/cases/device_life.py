@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gateway.device.webcom import Right
-from scenarios.compliance.arrangement import WORKED_EXAMPLES, Arrangement
+from scenarios.compliance.arrangement import CLOCK, WORKED_EXAMPLES, Arrangement
 from scenarios.compliance.cases.device_state import LISTED, PRIMARY, leds
 from scenarios.compliance.cases.flags import Seen
 from scenarios.compliance.cases.list_in_force import found
-from scenarios.compliance.cases.record_data import entry, integer_of
+from scenarios.compliance.cases.record_data import entry, integer_of, time_of
 from scenarios.compliance.registry import case
 
 if TYPE_CHECKING:
@@ -62,9 +62,10 @@ async def swapped_meter(trial: Trial, verdicts: Verdicts) -> None:
 
 
 #: The list has a value in the middle that this meter does not send (any more).
-_ABSENT: Final = LISTED.format(cycle="", active="", third=40).replace(
-    "<description>Flow temperature</description><unit>Degree C</unit>",
-    "<description>Power</description><unit>W</unit>",
+_ABSENT: Final = LISTED.format(cycle="", active="", third=50).replace(
+    "<value><description>Flow temperature</description>",
+    "<value><description>Power</description><unit>W</unit><register>40</register></value>\n"
+    "<value><description>Flow temperature</description>",
 )
 
 
@@ -75,13 +76,13 @@ _ABSENT: Final = LISTED.format(cycle="", active="", third=40).replace(
     Arrangement(METER_A, ONE, {"app/Device_Handle.cfg": _ABSENT.encode()}),
 )
 async def absent_value(trial: Trial, verdicts: Verdicts) -> None:
-    """Row 5 of the truth table: energy, a power that is not sent, volume."""
+    """Row 5 of the truth table: a power between energy and flow temperature."""
     await trial.appliance.readout()
-    for place, wanted in enumerate((267, 0, 12345678)):
-        words = await entry(trial, 20 + 10 * place)
+    for address, wanted in ((20, 267), (30, -1234), (40, 0), (50, 12345678)):
+        words = await entry(trial, address)
         seen = integer_of(words) if words else None
         for requirement in ("REG-V.1", "MET-09"):
-            verdicts.equal(requirement, f"value {place + 1}", wanted, seen)
+            verdicts.equal(requirement, f"value at register {address}", wanted, seen)
     flags = (await Seen.at(trial, 10)).flags
     verdicts.equal("REG-M.7", "flags", 2, flags)
     verdicts.equal("REG-M.8", "flags", 2, flags)
@@ -152,7 +153,7 @@ async def scan_to_its_end(trial: Trial, verdicts: Verdicts) -> None:
 
     async with trial.rt.nursery() as nursery:
         nursery.spawn(scan(), name="scan")
-        await trial.wait_s(3)
+        await trial.wait_s(1)
         nursery.spawn(readout(), name="readout")
     numbers = [view.identification_number for view in trial.appliance.meters()]
     for requirement in ("MET-04.4", "SCAN-01"):
@@ -249,3 +250,45 @@ async def ftp_users(trial: Trial, verdicts: Verdicts) -> None:
         except ValueError:
             taken = False
         verdicts.equal("USR-01.4", f"the {name} user with FTP access is taken", wanted, taken)
+
+
+@case(
+    "life/selected-meter",
+    "Time, flags and values of a meter that is selected follow each read-out at once",
+    ("REG-M.4", "REG-M.7", "REG-V.1", "REG-V.6"),
+    Arrangement(
+        (
+            {
+                "id": "moving",
+                "profile": "electricity-multipage",
+                "identification_number": 40000001,
+                "primary_address": 0,
+            },
+        ),
+        {"MBUS_SEARCHTIMING": "ADAPTIVE", "MBUS_TIMEOUT": 500, "MBUS_MAXRETRY": 0},
+    ),
+)
+async def selected_meter(trial: Trial, verdicts: Verdicts) -> None:
+    """Four read-outs, the third without an answer; what was sent last must be served."""
+    await found(trial)
+    meter = trial.meters["moving"]
+    kept: list[int | None] = []
+    for number, is_on in enumerate((True, True, False, True)):
+        await trial.wait_s(100)
+        meter.power(is_on)
+        await trial.appliance.readout()
+        seen = await Seen.at(trial, 10)
+        now = CLOCK + trial.rt.now() // _NS_PER_S
+        verdicts.equal("REG-M.7", f"flags of read-out {number}", 0 if is_on else 3, seen.flags)
+        late = now - seen.time
+        fits = late <= 3 if is_on else late >= 100
+        verdicts.check("REG-M.4", fits, f"read-out {number}: time of the meter {late} s ago")
+        entries = [await entry(trial, 20 + 10 * place) for place in range(5)]
+        integers = [integer_of(words) if words else None for words in entries]
+        wanted = [one.integer for one in meter.expected[:5]] if is_on else kept
+        verdicts.equal("REG-V.1", f"values of read-out {number}", wanted, integers)
+        times = [time_of(words) if words else None for words in entries]
+        late = now - (times[0] or 0)
+        fits = late <= 120 if is_on else late >= 100
+        verdicts.check("REG-V.6", fits, f"read-out {number}: time of the value {late} s ago")
+        kept = integers

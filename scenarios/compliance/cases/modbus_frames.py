@@ -155,7 +155,7 @@ async def high_addresses(trial: Trial, verdicts: Verdicts) -> None:
     "modbus/invalid-addresses",
     "An entry whose address is no multiple of ten, or lies too low or too high, is not served",
     ("MET-14.1", "REG-00.1"),
-    Arrangement(WORKED_EXAMPLES[:1], PRIMARY, {"app/Device_Handle.cfg": _at(10, 25, 65530, 65525)}),
+    Arrangement(WORKED_EXAMPLES[:1], PRIMARY, {"app/Device_Handle.cfg": _at(10, 24, 65530, 65525)}),
 )
 async def invalid_addresses(trial: Trial, verdicts: Verdicts) -> None:
     """A file may say anything; the other entries are served all the same (C-10, C-67)."""
