@@ -164,7 +164,7 @@ def remedies(found: Sequence[AtBaudrate], baudrate: int) -> list[Remedy]:
             Remedy(
                 "meters answer the test address and no selection",
                 "not every meter supports secondary addresses: scan as a primary scan as well "
-                "(MBUS_SCANMODE=PRIMARYSCAN)",
+                "(MBUS_SCANMODE=PRIMARYSCAN), or a part of the addresses after the other",
             )
         )
     if own is not None and own.selected is Heard.SEVERAL:
@@ -172,7 +172,8 @@ def remedies(found: Sequence[AtBaudrate], baudrate: int) -> list[Remedy]:
             Remedy(
                 f"several meters answer at {baudrate} Bd",
                 "that is as it should be; if a scan takes too long, narrow it by start address or "
-                "mask, or use SECONDARYSCANREVERSE",
+                "mask, lower MBUS_MAXRETRY, use SECONDARYSCANREVERSE, or split the bus; where the "
+                "gateway restarts meanwhile, raise WATCHDOG_SCAN",
             )
         )
     for one in found:
@@ -183,9 +184,9 @@ def remedies(found: Sequence[AtBaudrate], baudrate: int) -> list[Remedy]:
         advice.append(
             Remedy(
                 "nobody answers at any baud rate",
-                "check cable and voltage (about 36 V), that the M-Bus mode is on, a higher "
-                "MBUS_TIMEOUT, a larger MBUS_MAXRETRY, other request and reset modes; then "
-                "disconnect the meters one by one, or connect another one",
+                "check cable and voltage (about 36 V), that the M-Bus mode is on, a primary scan, "
+                "a narrower one, a higher MBUS_TIMEOUT, a larger MBUS_MAXRETRY, other request and "
+                "reset modes; then disconnect the meters one by one, or connect another one",
             )
         )
     if not advice:

@@ -191,8 +191,9 @@ def test_an_echo_is_found() -> None:
 
 def test_meters_without_secondary_addresses_want_a_primary_scan() -> None:
     """Some answer the test address and no selection: scan as a primary scan as well."""
-    form = diagnosis.AtBaudrate(2400, Heard.NOTHING, Heard.ONE_OR_MORE, b"", False, None)
-    [remedy] = diagnosis.remedies([form], 2400)
+    found, remedies = diagnosed(2400, meters=({**METERS[0], "behaviour": {"select": "none"}},))
+    assert (found[0].selected, found[0].tested) == (Heard.NOTHING, Heard.ONE_OR_MORE)
+    [remedy] = remedies
     assert "PRIMARYSCAN" in remedy.advice
 
 
@@ -238,3 +239,58 @@ def test_a_meter_whose_data_are_garbled_is_not_called_wrongly_declared() -> None
     found, _ = diagnosed(2400, meters=({**METERS[0], "faults": [{"bad_checksum": {}}]},))
     assert found[0].selected is Heard.ONE_OR_MORE
     assert found[0].misdeclared is None
+
+
+DEAD = {**METERS[0], "faults": [{"dead": True}]}
+TWO = tuple({**one, "answer_delay_bits": [11 + 3 * n, 11 + 3 * n]} for n, one in enumerate(METERS))
+#: Every step of manual 8.3 about meters, the bus on which it is named, and the words of the advice.
+STEPS: dict[str, tuple[tuple[dict[str, Any], ...], str]] = {
+    "none detected 1: cable": ((DEAD,), "cable"),
+    "none detected 2: voltage": ((DEAD,), "36 V"),
+    "none detected 3: M-Bus mode": ((DEAD,), "M-Bus mode is on"),
+    "none detected 4: search mode": ((DEAD,), "primary scan"),
+    "none detected 5: narrower": ((DEAD,), "narrower"),
+    "none detected 6: request and reset mode": ((DEAD,), "request and reset modes"),
+    "none detected 7: timeout": (
+        ({**METERS[0], "faults": [{"late": {"by": "2 s"}}]},),
+        "MBUS_TIMEOUT=",
+    ),
+    "none detected 8: one by one": ((DEAD,), "one by one"),
+    "none detected 9: another meter": ((DEAD,), "connect another one"),
+    "none detected 10: more tries": (
+        ({**METERS[0], "faults": [{"silent": {"times": 1}}]},),
+        "MBUS_MAXRETRY",
+    ),
+    "some not detected 1: both scans": (
+        ({**METERS[0], "behaviour": {"select": "none"}},),
+        "MBUS_SCANMODE=PRIMARYSCAN",
+    ),
+    "some not detected 3: one by one": (
+        ({**METERS[0], "faults": [{"babble": {"every": "200 ms", "characters": 12}}]},),
+        "one by one",
+    ),
+    "no data: MBUS_SELECTMASK": (
+        ({**METERS[0], "faults": [{"header": {"version": 99}}]},),
+        "MBUS_SELECTMASK=4",
+    ),
+    "too long 1: narrower": (TWO, "start address or mask"),
+    "too long 2: fewer tries": (TWO, "lower MBUS_MAXRETRY"),
+    "too long 3: another mode": (TWO, "SECONDARYSCANREVERSE"),
+    "restarts 1: WATCHDOG_SCAN": (TWO, "WATCHDOG_SCAN"),
+    "restarts 3: split the bus": (TWO, "split the bus"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_of_the_manual_is_advised_where_it_fits(step: str) -> None:
+    """Manual 8.3, step by step, each on a bus that calls for it."""
+    meters, words = STEPS[step]
+    _, remedies = diagnosed(2400, meters=meters)
+    assert any(words in remedy.advice for remedy in remedies), remedies
+
+
+@pytest.mark.parametrize("step", ["cable", "SELECTMASK", "PRIMARYSCAN", "one by one"])
+def test_a_healthy_bus_is_not_advised(step: str) -> None:
+    """Where nothing is wrong, nothing is to be done."""
+    _, [remedy] = diagnosed(2400, meters=METERS[:1])
+    assert step not in remedy.advice
