@@ -442,10 +442,12 @@ class SecondaryScan:
         if ack.verified is not None and self._plan.timing is SearchTiming.ADAPTIVE:
             # Of n delays the largest is short of the true limit by about its n-th part.
             usual_ns = self._slowest_ack_ns + self._slowest_ack_ns // max(1, self._acks)
-            if self._company < COMPANY_SELDOM:
+            if not self._slowest_ack_ns:
+                # Nothing is known of the others yet: half of the time that they have left.
+                usual_ns = (delay_ns + self._window_ns) // 2
+            elif self._company < COMPANY_SELDOM:
                 usual_ns = 0
-            if self._slowest_ack_ns:
-                until = min(window_end, begin + max(usual_ns, delay_ns + self._link.idle_ns))
+            until = min(window_end, begin + max(usual_ns, delay_ns + self._link.idle_ns))
         late = bool(await self._link.listen(until))
         if late:
             delay_ns = self._rt.now() - begin - self._link.idle_ns

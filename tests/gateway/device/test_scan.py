@@ -255,7 +255,7 @@ def test_a_mask_narrows_the_scan() -> None:
 @pytest.mark.parametrize(
     "replies",
     [
-        pytest.param([Say(b"\xe5"), Say(b"\xe5", 180 * NS_PER_MS)], id="two E5, one late"),
+        pytest.param([Say(b"\xe5"), Say(b"\xe5", 90 * NS_PER_MS)], id="two E5, one late"),
         pytest.param([Say(b"\xe5\xe5")], id="two E5 in a row"),
         pytest.param([Say(b"\xe5\x85")], id="E5 and garbage"),
         pytest.param([Say(b"\x85")], id="one garbled character"),
@@ -272,6 +272,20 @@ def test_what_counts_as_a_collision(replies: list[Say]) -> None:
     assert report.collisions > 0
     assert len(set(masks(played.sent))) > 10
     assert "REQ1-FD" not in names(played.sent)
+
+
+@pytest.mark.parametrize("late_ms", [110, 120, 130, 150, 180, 187])
+def test_a_second_e5_behind_the_request_is_a_collision_too(late_ms: int) -> None:
+    """Half of what is left of the window is waited for; who comes later is heard all the same."""
+    replies = [Say(b"\xe5"), Say(b"\xe5", late_ms * NS_PER_MS)]
+
+    def other_end(telegram: bytes) -> Reply:
+        return replies if telegram == ROOT else None
+
+    report, found, played = scan(other_end)
+    assert report.collisions > 0
+    assert found == []
+    assert "REQ1-FD" in names(played.sent)
 
 
 def test_a_garbled_telegram_is_a_collision() -> None:
