@@ -6,6 +6,7 @@ The frames are written down as they stand on the wire. What each must give follo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from scenarios.compliance.arrangement import MODBUS, WORKED_EXAMPLES, Arrangement
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from scenarios.compliance.verdicts import Verdicts
 
 _NS_PER_S: Final = 1_000_000_000
+#: Requests of one client: beyond what a gateway may let through at once and then no more.
+POLLS: Final = 2500
 #: A read of register 2, which holds 1, and its answer, behind the transaction identifier.
 _READ: Final = "00 00 00 06 FF 03 00 02 00 01"
 _ANSWER: Final = "00 00 00 05 FF 03 02 00 01"
@@ -350,3 +353,13 @@ async def datagrams(trial: Trial, verdicts: Verdicts) -> None:
                 continue
             answered += bytes(seen) == _answer(transaction)
     verdicts.equal("SRV-01.2", "answers to 50 requests of six clients", 300, answered)
+    # A master that polls faster than any does, for three seconds (UDP-02).
+    socket, answered, turn = sockets[0], 0, trial.rt.now()
+    for transaction in range(POLLS):
+        turn += _NS_PER_S // 900
+        socket.send(MODBUS, _request(transaction))
+        with suppress(TimeoutError), trial.rt.timeout(_NS_PER_S // 1000):
+            await socket.receive()
+            answered += 1
+        await trial.rt.sleep_until(turn)
+    verdicts.equal("SRV-01.2", f"answers to {POLLS} requests, 900 in a second", POLLS, answered)

@@ -262,6 +262,8 @@ FLOATS: Final = """
 05 28 C2 16 01 00             | 00000047 | 10 to the power of -43
 05 2B C2 16 01 00             | 000116C2 | 10 to the power of -40
 04 03 00 00 00 00             | 00000000 | 0
+07 FD D0 70 EA CA 0B 87 CA 7B 1C 00 | 3C035B73 | just below halfway, which a double cannot tell
+07 FD D0 70 5E 35 1A 27 A6 DA 1B 00 | 3C007451 | just above halfway, which a double cannot tell
 """
 
 
