@@ -154,8 +154,8 @@ def _plain(value: object) -> Any:
 def _shown(value: object) -> str:
     if isinstance(value, bytes):
         return value.hex(" ").upper() or "nothing"
-    if isinstance(value, tuple | list) and value and isinstance(value[0], bytes):
-        return " | ".join(one.hex(" ").upper() for one in value)
+    if isinstance(value, tuple | list) and any(isinstance(one, bytes) for one in value):
+        return " | ".join(_shown(one) for one in value)
     return str(value)
 
 

@@ -158,6 +158,27 @@ async def times(trial: Trial, verdicts: Verdicts) -> None:
         verdicts.check("REG-G.4", end - moment > 10, "expected the silent meter to delay the pass")
 
 
+@case(
+    "readings/number-with-letters",
+    "A number with a digit of A to F is no decimal number: its registers are 0",
+    ("REG-M.1",),
+    Arrangement(
+        (
+            {**WORKED_EXAMPLES[0], "identification_number": "1234ABCD"},
+            {**WORKED_EXAMPLES[1], "identification_number": "00000010"},
+        ),
+        PRIMARY,
+    ),
+)
+async def number_with_letters(trial: Trial, verdicts: Verdicts) -> None:
+    """C-15: only decimal numbers are allowed; the meter is read all the same."""
+    await start(trial)
+    for address, wanted in ((10, (0, 0)), (50, (0, 10))):
+        words = await entry(trial, address) or (-1,) * 10
+        verdicts.equal("REG-M.1", f"number of the meter at {address}", wanted, words[:2])
+        verdicts.equal("REG-M.1", f"flags of the meter at {address}", 0, words[8])
+
+
 # --- Other structures -----------------------------------------------------------------------------
 
 

@@ -122,7 +122,7 @@ _times("type-i", LONG_TIMES)
 @case(
     "times/of-day",
     "A time of day is served in seconds, a date alone as the first second of its day",
-    ("MOD-09", "REG-V.5"),
+    ("MOD-09", "REG-V.5", "MET-11.2"),
     Arrangement(
         (meter([literal("03 6D 2D 3A 0B"), literal("42 6C 5F 3A"), literal("82 01 6C 1F AC")]),),
         CONFIG,
@@ -141,6 +141,7 @@ async def of_day(trial: Trial, verdicts: Verdicts) -> None:
         words = await entry(trial, FIRST_VALUE + 10 * place)
         verdicts.equal("MOD-09", f"integer of {what}", integer, integer_of(words) if words else 0)
         verdicts.equal("REG-V.5", f"unit of {what}", unit, words[7] if words else 0)
+        verdicts.check("MET-11.2", words is not None, f"{what} serves no value and is not listed")
 
 
 #: Two storage numbers with a time each, and a third without any.

@@ -379,6 +379,29 @@ async def defaults(trial: Trial, verdicts: Verdicts) -> None:
 
 
 @case(
+    "settings/readout-limit",
+    "Without its key the limit of a read-out follows from METER_TIME and WATCHDOG_PROCESS",
+    ("WDG-04.3",),
+    Arrangement(METER_A, ONE),
+)
+async def readout_limit(trial: Trial, verdicts: Verdicts) -> None:
+    """The examples of worked examples 11, up to the longest interval there is."""
+    for interval_s, process_s, limit_s in (
+        (10, 900, 900),
+        (225, 900, 900),
+        (226, 900, 904),
+        (900, 900, 3600),
+        (900, 5000, 5000),
+        (86400, 900, 345600),
+        (4294967295, 900, 4294967295),
+    ):
+        await trial.set_chip_ini(METER_TIME=interval_s, WATCHDOG_PROCESS=process_s)
+        seen = trial.appliance.configuration().watchdog_readout_limit
+        what = f"limit with METER_TIME={interval_s} and WATCHDOG_PROCESS={process_s}"
+        verdicts.equal("WDG-04.3", what, limit_s, seen)
+
+
+@case(
     "settings/factory-file",
     "A device without chip.ini makes that of the factory, with a static network address",
     ("NET-01.1", "NET-01.2", "NET-01.3"),

@@ -231,6 +231,7 @@ async def _judge_types(trial: Trial, verdicts: Verdicts, ids: Sequence[str]) -> 
     shown = [placed.row for placed in trial.appliance.page_list().rows]
     served = await trial.registers(last=10 * len(shown) + 9)
     descriptions = iter(row.description for row in shown if not row.serial)
+    symbols = iter(row.unit for row in shown if not row.serial)
     address = 10
     for meter in trial.meters.values():
         address += 10
@@ -242,6 +243,13 @@ async def _judge_types(trial: Trial, verdicts: Verdicts, ids: Sequence[str]) -> 
                 "REG-UNIT", word in value.units,
                 f"{meter.id}, {value.label}: expected unit {names} ({sorted(value.units)}), "
                 f"seen {word}", evidence,
+            )  # fmt: skip
+            symbol = next(symbols, "nothing")
+            # 22 and 30 are printed as nothing (manual 6.2).
+            known = {"" if unit in (22, 30) else tables.unit_name(unit) for unit in value.units}
+            verdicts.check(
+                "REG-UNIT", symbol in known,
+                f"{meter.id}, {value.label}: expected the unit {names} in the list, seen {symbol}",
             )  # fmt: skip
             if "REG-CUST.1" in ids:
                 verdicts.check(
