@@ -515,8 +515,7 @@ class SecondaryScan:
         self._rt.log("scan.garbled", mask=mask.to_bytes().hex(), reason=why)
         self._note_company(late=True)
         await self._fade(answer)
-        is_whole = answer.kind is AnswerKind.FRAME and answer.verified is True
-        if is_whole and not coordinates.wild_digits(mask):
+        if answer.kind is AnswerKind.FRAME and not coordinates.wild_digits(mask):
             # A right telegram is that of one meter: who it is, no mask tells better.
             self._asked_by.give_up(mask)
         return _Probe(Outcome.COLLISION, why=f"no data: {why}")

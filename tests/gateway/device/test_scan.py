@@ -274,6 +274,21 @@ def test_what_counts_as_a_collision(replies: list[Say]) -> None:
     assert "REQ1-FD" not in names(played.sent)
 
 
+@pytest.mark.parametrize("tells_faults", [True, False])
+def test_a_whole_telegram_without_an_address_is_split_no_further(*, tells_faults: bool) -> None:
+    """An error report (CI 70) is that of one meter: where the digits end it is named."""
+    plan = replace(ADAPTIVE, mask=SecondaryMask("66600106"))
+    answers: dict[str, Reply] = {TELEGRAMS["REQ1-FD"]: framed(8, 5, 0x70, "08")}
+
+    def other_end(telegram: bytes) -> Reply:
+        return ACK if telegram[:1] == b"\x68" else table(answers)(telegram)
+
+    report, found, _ = scan(other_end, plan, tells_faults=tells_faults)
+    assert (found, report.unresolved) == ([], [plan.mask])
+    assert report.selects <= 2
+    assert "CI field 70" in report.reasons[plan.mask]
+
+
 @pytest.mark.parametrize("late_ms", [110, 120, 130, 150, 180, 187])
 def test_a_second_e5_behind_the_request_is_a_collision_too(late_ms: int) -> None:
     """Half of what is left of the window is waited for; who comes later is heard all the same."""
