@@ -58,6 +58,7 @@ def comply(
     workers: options.Workers = None,
     as_json: options.AsJson = False,
     fail_fast: options.FailFast = False,
+    first: options.First = None,
     propose_pics: options.ProposePics = False,
     test_itself: options.TestItself = False,
     matrix: options.Matrix = False,
@@ -83,8 +84,12 @@ def comply(
     expected = _register_map(register_map, target)
     started = time.monotonic_ns()
     if target == targets.REFERENCE:
-        outcome = _on_reference(
-            statement, requirement, seed, workers, quiet=as_json, fail_fast=fail_fast
+        outcome = (
+            _until_it_fails(statement, seed, first or [])
+            if fail_fast and not requirement
+            else _on_reference(
+                statement, requirement, seed, workers, quiet=as_json, fail_fast=fail_fast
+            )
         )
     elif target == targets.PROCESS:
         outcome = _on_process(statement, requirement, seed, workers, real_time, quiet=as_json)
@@ -183,6 +188,16 @@ def _on_reference(
     return targets.Outcome(
         (*first, *found.cases), "sim", facts, meters=_drawn(found), traces=found.traces
     )
+
+
+def _until_it_fails(statement: statements.Pics, seed: int, first: list[str]) -> targets.Outcome:
+    """The whole suite up to the first case above PASS."""
+    cases = targets.reference_statement_cases(statement, seed)
+    found = suite.Found((), {})
+    if all(case.verdict <= Verdict.PASS for case in cases):
+        found = suite.run(suite.one_by_one(first), pics=statement, seed=seed, fail_fast=True)
+    facts = {"cases of the suite": "up to the first that does not pass"}
+    return targets.Outcome((*cases, *found.cases), "sim", facts, traces=found.traces)
 
 
 def _on_process(

@@ -58,6 +58,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the run record.")]
 FailFast = Annotated[
     bool, typer.Option("--fail-fast", help="End behind the first case that does not pass.")
 ]
+First = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PREFIX", help="With --fail-fast: cases whose id begins so come first."),
+]
 ProposePics = Annotated[
     bool, typer.Option("--propose-pics", help="Print the statement of a gateway at an address.")
 ]

@@ -84,6 +84,17 @@ def select_cases(requirements: Collection[str] | None = None) -> list[Selected]:
     return [one for one in everything if not set(requirements).isdisjoint(one.requirements)]
 
 
+def one_by_one(first: Sequence[str] = ()) -> Iterator[Selected]:
+    """Yield everything for a run that may end early: the library is not compiled before its turn.
+
+    Cases whose id begins with one of `first` come first.
+    """
+    code = list(_code())
+    yield from (one for one in code if one.id.startswith(tuple(first)))
+    yield from (one for one in code if not one.id.startswith(tuple(first)))
+    yield from _library(None)
+
+
 def _code() -> Iterator[Selected]:
     for one in registry.cases().values():
         yield Selected(one.id, one.title, one.requirements, one.claims)
@@ -112,7 +123,7 @@ def _scenario(id_: str) -> Scenario:
 
 
 def run(
-    selected: Sequence[Selected],
+    selected: Iterable[Selected],
     *,
     pics: Pics | None = None,
     seed: int = 1,
@@ -129,7 +140,10 @@ def run(
     With `real_time_s` the gateway is a process behind a pseudo-terminal and TCP: scenarios that
     last no longer than that are run in real time, and nothing else is.
     """
-    if workers <= 1 or len(selected) <= CHUNK or fail_fast:
+    if not fail_fast:
+        selected = list(selected)
+        workers = workers if len(selected) > CHUNK else 1
+    if workers <= 1 or fail_fast:
         found = []
         for one in selected:
             found.append(_unclaimed(one, pics) or run_one(one.id, seed, real_time_s))

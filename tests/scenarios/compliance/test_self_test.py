@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from scenarios.compliance import self_test
+from scenarios.compliance import self_test, suite
 from scenarios.defects.catalogue import Defect, load
 from scenarios.defects.mutants import draw
 
@@ -48,3 +48,11 @@ def test_the_fate_of_every_mutant_is_written() -> None:
         f"survived  {other.name}",
         "1 of 2 mutants killed",
     ]
+
+
+def test_a_run_that_may_end_early_begins_where_it_is_told() -> None:
+    """The order changes and nothing else does; every case of the suite is still there."""
+    plain = [one.id for one in suite.one_by_one()]
+    ordered = [one.id for one in suite.one_by_one(["watchdog/"])]
+    assert ordered[0].startswith("watchdog/")
+    assert sorted(ordered) == sorted(plain)
