@@ -119,6 +119,8 @@ async def gaps(trial: Trial, verdicts: Verdicts) -> None:
             requirement, "03 00 30 00 10",
             "03 20 6B 00 35 C8 " + "00 00 " * 10 + "00 00 00 00 00 BC 61 4E",
         )  # fmt: skip
+        await asker.expect(requirement, "03 00 32 00 0A", "83 02")
+        await asker.expect(requirement, "03 00 3C 00 04", "03 08 00 00 00 00 00 BC 61 4E")
     await asker.expect("MOD-02", "03 00 17 00 01", "03 02 01 0B")
     await asker.expect("MOD-02", "03 00 2B 00 03", "03 06 FB 2E C1 45 70 A4")
     await asker.expect("REG-00.1", "03 00 46 00 7D", "83 02")
@@ -130,6 +132,23 @@ def _at(meter: int, first: int, second: int, third: int) -> bytes:
     for old, new in ((10, meter), (20, first), (30, second)):
         text = text.replace(f"<register>{old}</register>", f"<register>{new}</register>", 1)
     return text.encode()
+
+
+@case(
+    "modbus/any-order",
+    "Entries are served where they are, whatever their order in the list",
+    ("REG-00.1", "REG-00.2", "MOD-02"),
+    Arrangement(WORKED_EXAMPLES[:1], PRIMARY, {"app/Device_Handle.cfg": _at(90, 50, 130, 20)}),
+)
+async def any_order(trial: Trial, verdicts: Verdicts) -> None:
+    """The meter behind its first value, the third value before all."""
+    await trial.appliance.readout()
+    served = await trial.registers(last=159)
+    wanted = [start + offset for start in (0, 20, 50, 90, 130) for offset in range(10)]
+    for requirement in ("REG-00.1", "REG-00.2", "MOD-02"):
+        verdicts.equal(requirement, "registers served", wanted, sorted(served))
+    heads = [served.get(address) for address in (22, 52, 92, 132)]
+    verdicts.equal("MOD-02", "register +2 of each", [0x00BC, 0, 0x32A7, 0xFFFF], heads)
 
 
 @case(
@@ -193,6 +212,27 @@ async def float_only_addresses(trial: Trial, verdicts: Verdicts) -> None:
     unspoilt = time != "03 04 48 82 5F 00"
     verdicts.check("REG-00.1", unspoilt, f"expected the gateway's time in register 4, seen {time}")
     await asker.expect("REG-00.1", "03 00 14 00 02", "83 02")
+
+
+@case(
+    "modbus/value-without-meter",
+    "In multi-slave mode a value whose meter has no register has no unit either",
+    ("SRV-06", "REG-00.1"),
+    Arrangement(
+        WORKED_EXAMPLES[:1],
+        {**PRIMARY, "MODBUSMETER_PROTOCOLVERSION": 2},
+        {"app/Device_Handle.cfg": _at(0, 20, 30, 40)},
+    ),
+    claims="multi_slave",
+)
+async def value_without_meter(trial: Trial, verdicts: Verdicts) -> None:
+    """C-11: only a meter with a register has a slave address."""
+    await trial.appliance.readout()
+    asker = Asker(await trial.connect(), verdicts)
+    for requirement in ("SRV-06", "REG-00.1"):
+        await asker.expect(requirement, "03 00 00 00 04", "03 08 00 01 28 83 00 01 00 82", 0)
+        await asker.expect(requirement, "03 00 0A 00 7D", "83 02", 0)
+        await asker.expect(requirement, "03 00 00 00 01", "83 0B", 1)
 
 
 @case(
@@ -309,6 +349,9 @@ async def places(trial: Trial, verdicts: Verdicts) -> None:
         seen = await _admitted(trial, 6)
         for requirement in ("SRV-01.3", "NET-10.1"):
             verdicts.equal(requirement, f"served, round {round_}", [True] * 5 + [False], seen)
+        counters = trial.appliance.counters()
+        counted = (counters.rejected, counters.accepted) if counters else None
+        verdicts.equal("SRV-01.3", "turned away, let in", (round_, 5 * round_), counted)
         await trial.wait_s(62)
     for limit in (0, 1, 7):
         await trial.set_chip_ini(MODBUS_MAXCONNECTIONS=limit)
@@ -326,7 +369,10 @@ async def places(trial: Trial, verdicts: Verdicts) -> None:
 async def datagrams(trial: Trial, verdicts: Verdicts) -> None:
     """Runts, surplus and other protocols are dropped in silence; exceptions are answers."""
     for what, data in (
-        ("a runt", "00 01 00 00 00 06 FF"),
+        ("a runt of 1 byte", "00"),
+        ("a runt of 4 bytes", "00 01 00 00"),
+        ("a runt of 6 bytes", "00 01 00 00 00 00"),
+        ("a runt of 7 bytes", "00 01 00 00 00 06 FF"),
         ("a byte too many", "00 01 00 00 00 06 FF 03 00 02 00 01 00"),
         ("a byte too few", "00 01 00 00 00 06 FF 03 00 02 00"),
         ("another protocol", "00 01 00 01 00 06 FF 03 00 02 00 01"),

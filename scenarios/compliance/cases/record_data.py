@@ -263,12 +263,16 @@ FLOATS: Final = """
 06 06 FF 0F A5 D4 E8 00       | 58635FA9 | 999999999999 times 1000
 05 2F FF FF 7F 7F             | 7F800000 | the largest real times 10000: no float holds it
 05 2F FF FF 7F FF             | FF800000 | the lowest real times 10000
+05 2C C2 BD F0 7D             | 7F800000 | 4 x 10^37 times 10: a little more than a float holds
+05 2C C2 BD F0 FD             | FF800000 | the same below 0
 05 2B 00 00 80 00             | 00800000 | the smallest normal real
 05 28 C2 16 01 00             | 00000047 | 10 to the power of -43
 05 2B C2 16 01 00             | 000116C2 | 10 to the power of -40
 04 03 00 00 00 00             | 00000000 | 0
 07 FD D0 70 EA CA 0B 87 CA 7B 1C 00 | 3C035B73 | just below halfway, which a double cannot tell
 07 FD D0 70 5E 35 1A 27 A6 DA 1B 00 | 3C007451 | just above halfway, which a double cannot tell
+07 07 3D 0A D7 A3 70 BD 60 4C | 653A782E | a large number just below halfway
+07 07 B1 E1 E9 95 B2 8C D9 68 | 657FFB21 | a large number just above halfway
 """
 
 
