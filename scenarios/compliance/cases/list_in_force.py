@@ -72,6 +72,7 @@ async def words_of_refusal(trial: Trial) -> str | None:
 async def long_meter(trial: Trial, verdicts: Verdicts) -> None:
     """30 values, so the second meter begins at 10 + 31 x 10."""
     await found(trial)
+    verdicts.equal("MET-15", "what did not fit", [], await trial.appliance.allocate())
     wanted = list(range(0, 350, 10))
     verdicts.equal("MET-15", "entries", wanted, await entries(trial, 399))
     head = await entry(trial, 320) or (0, 0)
@@ -538,14 +539,14 @@ async def units_kept(trial: Trial, verdicts: Verdicts) -> None:
         await restarted(trial)
 
 
-def _eighty() -> dict[str, bytes]:
-    """A list of 80 meters, a value each."""
+def _many(count: int) -> dict[str, bytes]:
+    """A list of so many meters, a value each."""
     meters = "".join(
         f"<meter><interface>M-Bus</interface><serial>0x{10000000 + n}</serial>"
         f"<manufacturer>LUG</manufacturer><version>0x01</version><medium>Gas</medium>"
         f"<register>{20 * n + 10}</register><value><description>Energy</description>"
         f"<unit>Wh</unit><register>{20 * n + 20}</register></value></meter>\n"
-        for n in range(80)
+        for n in range(count)
     )
     return {_LIST: f'<?xml version="1.0"?>\n<root><version>0x08</version>{meters}</root>'.encode()}
 
@@ -554,7 +555,7 @@ def _eighty() -> dict[str, bytes]:
     "list/eighty",
     "The eightieth meter is served like the first, in one image and under its own unit",
     ("REG-M.1", "REG-00.2", "SRV-06"),
-    Arrangement(WORKED_EXAMPLES[:1], {**PRIMARY, "MBUS_ENABLE": 0}, _eighty()),
+    Arrangement(WORKED_EXAMPLES[:1], {**PRIMARY, "MBUS_ENABLE": 0}, _many(80)),
 )
 async def eighty(trial: Trial, verdicts: Verdicts) -> None:
     """Nothing is read: the bus is off, and the list alone makes the entries."""
@@ -569,6 +570,20 @@ async def eighty(trial: Trial, verdicts: Verdicts) -> None:
         head = await _head(trial, number + 1)
         seen = head[10] << 16 | head[11] if len(head) > 11 else None
         verdicts.equal("SRV-06", f"number at unit {number + 1}", 10000000 + number, seen)
+
+
+@case(
+    "units/last",
+    "The last unit identifier of a meter is 247",
+    ("SRV-06",),
+    Arrangement(WORKED_EXAMPLES[:1], {**MULTI_SLAVE, "MBUS_ENABLE": 0}, _many(249)),
+    claims="multi_slave",
+)
+async def last_unit(trial: Trial, verdicts: Verdicts) -> None:
+    """C-11, C-75: whoever comes behind has none."""
+    for unit, wanted in ((246, True), (247, True), (248, False), (249, False), (254, False)):
+        head = await _head(trial, unit)
+        verdicts.equal("SRV-06", f"unit {unit} is a meter's", wanted, len(head) == 20)
 
 
 # --- Indicators and sessions ----------------------------------------------------------------------

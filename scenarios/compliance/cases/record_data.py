@@ -271,6 +271,8 @@ FLOATS: Final = """
 04 03 00 00 00 00             | 00000000 | 0
 07 FD D0 70 EA CA 0B 87 CA 7B 1C 00 | 3C035B73 | just below halfway, which a double cannot tell
 07 FD D0 70 5E 35 1A 27 A6 DA 1B 00 | 3C007451 | just above halfway, which a double cannot tell
+04 FD D0 F0 71 05 00 00 00 | 1A71C901 | 5 x 10^-23
+04 87 FD FD FD FD FD FD 77 05 00 00 00 | 66D3C21C | 5 x 10^23
 07 07 3D 0A D7 A3 70 BD 60 4C | 653A782E | a large number just below halfway
 07 07 B1 E1 E9 95 B2 8C D9 68 | 657FFB21 | a large number just above halfway
 """
