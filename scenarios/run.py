@@ -223,13 +223,14 @@ def _result(
     outcome: Outcome | None,
     real_ns: int,
 ) -> Result:
+    trace = outcome.log.to_jsonl() if outcome is not None else ""
     return Result(
         scenario=scenario,
         seed=seed,
         backend=backend.name,
         judged=judged,
-        trace=outcome.log.to_jsonl() if outcome is not None else "",
-        trace_sha256=outcome.log.sha256() if outcome is not None else None,
+        trace=trace,
+        trace_sha256=hashlib.sha256(trace.encode()).hexdigest() if outcome is not None else None,
         virtual_ns=outcome.end_ns if outcome is not None else 0,
         real_ns=real_ns,
         captures=outcome.captures if outcome is not None else {},

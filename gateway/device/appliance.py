@@ -321,6 +321,10 @@ class Appliance:
         """The meter list in force, in its order, with the last readings."""
         return [_view(meter, meter.entry) for meter in self._device.book.meters]
 
+    def identification_numbers(self) -> list[str]:
+        """The numbers of the meter list in force, in its order, without copies of its entries."""
+        return [meter.entry.serial for meter in self._device.book.meters]
+
     def page_meters(self) -> list[MeterView]:
         """The meter list as the page shows it, with what is not saved yet."""
         return [

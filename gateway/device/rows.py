@@ -8,7 +8,7 @@ the page shows a text in place of the list. Nothing of the list is lost by that.
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 from gateway.device.readings import take_record
@@ -116,7 +116,8 @@ def rows_of(
 
 def serialised(rows: Iterable[PlacedRow]) -> bytes:
     """The list as the Meter page is sent it: JSON in UTF-8, an array of columns for each row."""
-    columns = [astuple(placed.row) for placed in rows]
+    names = [field.name for field in fields(Row)]
+    columns = [[getattr(placed.row, name) for name in names] for placed in rows]
     return json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
 
 

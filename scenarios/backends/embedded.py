@@ -428,7 +428,7 @@ class Recorder:
 
     def _numbers_listed(self) -> list[str]:
         assert self.appliance is not None, "a stage begins before anything is seen"
-        return [meter.identification_number for meter in self.appliance.meters()]
+        return self.appliance.identification_numbers()
 
     def _numbers(self, path: str, numbers: list[str]) -> None:
         if self.log.last(f"{path}.numbers") != sorted(numbers):

@@ -57,7 +57,7 @@ async def _main(given: dict[str, Any]) -> None:
     appliances: list[Appliance] = []
 
     def log(at_ns: int, kind: str, fields: dict[str, Any]) -> None:
-        listed = [view.identification_number for view in appliances[0].meters()]
+        listed = appliances[0].identification_numbers()
         _write(at_ns=at_ns, kind=kind, fields=fields, listed=listed)
 
     runtime = _ScenarioTime(
