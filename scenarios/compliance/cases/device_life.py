@@ -193,7 +193,7 @@ async def reverse_search(trial: Trial, verdicts: Verdicts) -> None:
 @case(
     "life/port-saved",
     "A Modbus port that is saved is served at once, the old one no more",
-    ("SRV-02", "TROUBLE-00"),
+    ("SRV-02", "TROUBLE-00", "WEB-07.3"),
     Arrangement(METER_A, ONE),
 )
 async def port_saved(trial: Trial, verdicts: Verdicts) -> None:
@@ -207,7 +207,7 @@ async def port_saved(trial: Trial, verdicts: Verdicts) -> None:
             answers = True
         except OSError:
             answers = False
-        for requirement in ("SRV-02", "TROUBLE-00"):
+        for requirement in ("SRV-02", "TROUBLE-00", "WEB-07.3"):
             verdicts.equal(requirement, f"port {port} answers", wanted, answers)
 
 

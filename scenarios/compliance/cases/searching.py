@@ -157,6 +157,53 @@ async def again(trial: Trial, verdicts: Verdicts) -> None:
     verdicts.equal("MET-03.3", "meters", 3, len(after))
 
 
+@case(
+    "scan/in-force-at-once",
+    "Meters that a scan finds are active and read without a Save",
+    ("MET-05.1", "MET-05.2"),
+    Arrangement(_meters(11111111, 22222222), {**SECONDARY, "METER_TIME": 10}, baudrate=2400),
+)
+async def in_force_at_once(trial: Trial, verdicts: Verdicts) -> None:
+    """Each is asked for its data within the next interval; a label waits for its Save."""
+    await found(trial)
+    since = len(trial.frames)
+    await trial.wait_s(20)
+    heard = {frame.meter for frame in trial.frames[since:]} - {None}
+    verdicts.equal("MET-05.1", "meters that were read", {"m0", "m1"}, heard)
+    views = trial.appliance.meters()
+    verdicts.equal("MET-05.1", "active", [1, 1], [view.entry.active for view in views])
+    trial.appliance.set_meter(views[0].handle, "user", "Cellar")
+    labels = [view.entry.user for view in trial.appliance.meters()]
+    verdicts.equal("MET-05.2", "labels before the Save", ["", ""], labels)
+
+
+@case(
+    "scan/reverse-sooner",
+    "Numbers that run on are told apart sooner from the last digit",
+    ("SCAN-05", "TROUBLE-01.11"),
+    Arrangement(
+        _meters(66600101, 66600102, 66600103),
+        {"MBUS_SEARCHTIMING": "LITERAL", "MBUS_TIMEOUT": 200, "MBUS_MAXRETRY": 0},
+        baudrate=2400,
+    ),
+)
+async def reverse_sooner(trial: Trial, verdicts: Verdicts) -> None:
+    """Forward the first seven digits collide, one after the other; backward the first tells."""
+    durations = []
+    for mode in ("SECONDARYSCAN", "SECONDARYSCANREVERSE"):
+        await trial.set_chip_ini(MBUS_SCANMODE=mode)
+        started = trial.rt.now()
+        numbers = await found(trial)
+        durations.append(trial.rt.now() - started)
+        verdicts.equal("SCAN-05", f"found by {mode}", on_the_bus(trial), numbers)
+    for requirement in ("SCAN-05", "TROUBLE-01.11"):
+        verdicts.check(
+            requirement,
+            durations[0] > 3 * durations[1],
+            f"expected a third of the time at most, seen {durations} ns",
+        )
+
+
 MIXED: Final = (
     {**HEAT, "id": "both", "identification_number": 51000000, "primary_address": 7},
     {**HEAT, "id": "only", "identification_number": 52000000, "primary_address": 0},

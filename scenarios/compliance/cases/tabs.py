@@ -6,6 +6,7 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING, Final
 
 from gateway.device.edits import EditError
+from gateway.device.keys import Tab
 from scenarios.compliance.arrangement import MODBUS, WORKED_EXAMPLES, Arrangement
 from scenarios.compliance.cases.device_state import PRIMARY
 from scenarios.compliance.cases.meter_tab import COLUMNS, found, refused
@@ -76,13 +77,13 @@ async def fields(trial: Trial, verdicts: Verdicts) -> None:
     for _, key, text in _FIELDS:
         door.set_key(key.removeprefix("CONFIG."), text)
     door.reload()
-    await door.save()
+    await door.save([Tab.GENERAL])
     after = {key: value for key, value in _settings(trial).items() if key in before}
     verdicts.equal("WEB-07.2", "the file behind Reload and Save", before, after)
     for requirement, key, text in _FIELDS:
         words = refused(lambda k=key, t=text: door.set_key(k.removeprefix("CONFIG."), t))  # type: ignore[misc]
         verdicts.equal(requirement, f"refusal of {key}", None, words)
-    await door.save()
+    await door.save([Tab.GENERAL])
     for when in ("behind a Save", "behind a restart"):
         settings = _settings(trial)
         for requirement, key, text in _FIELDS:
