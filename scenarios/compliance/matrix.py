@@ -4,7 +4,8 @@ The self-test asks of every defect whether it is seen; the matrix asks of every 
 sees anything. A case that fails on no gateway may be one that cannot fail. For such a case there
 is either a scenario's own counterexample (``NAME.fail.yaml``, which the library's tests run), or a
 line in ``own_defects.yaml`` that says which defect would be its own; what has neither is an open
-question, and is listed.
+question, and is listed. Conditions of the bench (steps that were carried out, assumptions, faults
+that happened) decide no requirement and are not asked.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def measure(
     rows = [
         Row(case.id, case.requirements, tuple(failed_by[case.id]), own_defect(case.id))
         for case in good
+        if case.requirements
     ]
     return Matrix(tuple(rows), broken)
 
