@@ -183,7 +183,7 @@ def _on_reference(
     if not selected:
         raise _usage("no case of the suite decides what was asked for")
     first = [] if requirement else targets.reference_statement_cases(statement, seed)
-    found = _run(selected, statement, seed, workers, quiet=quiet, fail_fast=fail_fast)
+    found = _run(selected, statement, seed, workers, requirement, quiet=quiet, fail_fast=fail_fast)
     facts = {"cases of the suite": str(len(selected))}
     return targets.Outcome(
         (*first, *found.cases), "sim", facts, meters=_drawn(found), traces=found.traces
@@ -220,7 +220,14 @@ def _on_process(
         one for one in suite.select_cases(requirement) if one.id.startswith(suite.LIBRARY_PREFIX)
     ]
     found = _run(
-        selected, statement, seed, workers, quiet=quiet, fail_fast=False, real_time_s=real_time_s
+        selected,
+        statement,
+        seed,
+        workers,
+        requirement,
+        quiet=quiet,
+        fail_fast=False,
+        real_time_s=real_time_s,
     )
     return replace(
         seen,
@@ -266,6 +273,7 @@ def _run(
     statement: statements.Pics,
     seed: int,
     workers: int,
+    requirement: list[str] | None,
     *,
     quiet: bool,
     fail_fast: bool,
@@ -279,6 +287,7 @@ def _run(
             seed=seed,
             workers=workers,
             fail_fast=fail_fast,
+            about=requirement or None,
             real_time_s=real_time_s,
             progress=lambda _id: progress.advance(task),
         )

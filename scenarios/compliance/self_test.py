@@ -94,7 +94,7 @@ def record_of(gateway: str, *options: str, limit_s: float = RUN_S_MAX) -> dict[s
 def detect(defect: Defect) -> Detection:
     """Run the cases that decide the requirement of one defect, on a gateway that has it."""
     try:
-        record = record_of(defect.id, "--requirement", defect.breaks)
+        record = record_of(defect.id, "--requirement", defect.breaks, "--fail-fast")
     except SuiteBrokeError as error:
         return Detection(defect, None, (), str(error))
     return _detection(defect, record)

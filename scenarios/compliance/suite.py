@@ -129,13 +129,15 @@ def run(
     seed: int = 1,
     workers: int = 1,
     fail_fast: bool = False,
+    about: Collection[str] | None = None,
     real_time_s: float | None = None,
     progress: Callable[[str], None] = lambda _id: None,
 ) -> Found:
     """Run what was selected; cases and traces come back in the order of `selected`.
 
     A case about an option that `pics` does not claim is NOT_APPLICABLE and is not run. With
-    `fail_fast` the run ends behind the first case above PASS; that takes one process.
+    `fail_fast` the run ends behind the first case above PASS, of those that decide something in
+    `about`, or of any; that takes one process.
 
     With `real_time_s` the gateway is a process behind a pseudo-terminal and TCP: scenarios that
     last no longer than that are run in real time, and nothing else is.
@@ -148,7 +150,7 @@ def run(
         for one in selected:
             found.append(_unclaimed(one, pics) or run_one(one.id, seed, real_time_s))
             progress(one.id)
-            if fail_fast and any(case.verdict > Verdict.PASS for case in found[-1].cases):
+            if fail_fast and any(_counts(case, about) for case in found[-1].cases):
                 break
         return _joined(found)
     # Fork, so that a gateway planted with a defect is the one that the workers have too.
@@ -162,6 +164,13 @@ def run(
             found.append(_unclaimed(one, pics) or next(results))
             progress(one.id)
     return _joined(found)
+
+
+def _counts(case: Case, about: Collection[str] | None) -> bool:
+    """Whether a case ends a run that is to end early."""
+    return case.verdict > Verdict.PASS and (
+        about is None or not set(about).isdisjoint(case.requirements)
+    )
 
 
 def _joined(found: Sequence[Found]) -> Found:
