@@ -177,6 +177,12 @@ class Trial:
         """The events of a kind, from a moment on."""
         return [one for one in self.events if one.kind == kind and one.at_ns >= since_ns]
 
+    async def commission(self) -> None:
+        """Find the meters, give them registers, read them."""
+        await self.appliance.scan()
+        await self.appliance.allocate()
+        await self.appliance.readout()
+
     async def set_chip_ini(self, **config: str | int) -> None:
         """Write settings into the file and restart, as a user of the files does (FTP-03)."""
         data = self.storage.read(CHIP_INI)

@@ -25,12 +25,6 @@ _HOST: Final = "192.168.1.7"
 LINE_NS: Final = 5_000_000
 
 
-async def _found(trial: Trial) -> None:
-    await trial.appliance.scan()
-    await trial.appliance.allocate()
-    await trial.appliance.readout()
-
-
 @case(
     "example/manual",
     "The example configuration of the manual, register for register",
@@ -81,7 +75,7 @@ async def example(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def byte_order(trial: Trial, verdicts: Verdicts) -> None:
     """The serial number 66600106 is 03F83CAA; byte for byte behind the header."""
-    await _found(trial)
+    await trial.commission()
     link = await trial.connect()
     answer = await link.exchange(bytes.fromhex("0001 0000 0006 FF 03 000A 0003"))
     await link.close()
@@ -111,7 +105,7 @@ def raw_lines(data: bytes) -> list[tuple[str, str, bytes]]:
 )
 async def raw_log(trial: Trial, verdicts: Verdicts) -> None:
     """The file of drive B:, line by line against the frames on the bus; one meter is silent."""
-    await _found(trial)
+    await trial.commission()
     verdicts.check("CFG-05", not trial.storage.list("raw"), "expected no raw log by default")
     trial.meters["b"].power(False)
     since = len(trial.frames)
@@ -171,7 +165,7 @@ async def full_timeout(trial: Trial, verdicts: Verdicts) -> None:
     verdicts.equal(
         "CFG-13", "the factory's limit, ms", 10000, trial.appliance.configuration().mbus_fulltimeout
     )
-    await _found(trial)
+    await trial.commission()
     served = await trial.registers(last=19)
     verdicts.equal("CFG-13", "flags with the default", 0, served.get(18))
     await trial.set_chip_ini(MBUS_FULLTIMEOUT=1000)
@@ -205,7 +199,7 @@ async def type_plate(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def reboot(trial: Trial, verdicts: Verdicts) -> None:
     """Connections end, what was not saved is gone, what was saved is there."""
-    await _found(trial)
+    await trial.commission()
     trial.appliance.set_meter(trial.appliance.meters()[0].handle, "user", "not saved")
     trial.meters["a"].power(False)
     link = await trial.connect()
@@ -229,7 +223,7 @@ async def reboot(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def clock_set(trial: Trial, verdicts: Verdicts) -> None:
     """C-64: no timer moves."""
-    await _found(trial)
+    await trial.commission()
     await trial.wait_s(250)
     trial.appliance.set_time(READ_AT)
     await trial.appliance.readout()
@@ -266,7 +260,7 @@ async def clock_set(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def too_slow(trial: Trial, verdicts: Verdicts) -> None:
     """Six meters at 300 Bd take longer than 10 s; with 60 s the message is gone."""
-    await _found(trial)
+    await trial.commission()
     await trial.wait_s(30)
     told = [event.fields["value"] for event in trial.told("readout.overload")]
     verdicts.equal("REG-CUST.3", "told with 10 s", [True], told)

@@ -9,7 +9,6 @@ from gateway.device.webcom import Right
 from scenarios.compliance.arrangement import CLOCK, WORKED_EXAMPLES, Arrangement
 from scenarios.compliance.cases.device_state import LISTED, PRIMARY, leds
 from scenarios.compliance.cases.flags import Seen
-from scenarios.compliance.cases.list_in_force import found
 from scenarios.compliance.cases.record_data import entry, integer_of, time_of
 from scenarios.compliance.registry import case
 
@@ -44,7 +43,7 @@ _NS_PER_S: Final = 1_000_000_000
 async def swapped_meter(trial: Trial, verdicts: Verdicts) -> None:
     """C-63: the header replaces number, manufacturer, version and medium; values are read on."""
     trial.meters["other"].power(False)
-    await found(trial)
+    await trial.commission()
     old = (0x03F8, 0x3CAA, 0x32A7, 0x0204)
     new = (0x00BC, 0x614E, 0x0442, 0x4D06)
     for out, back, wanted in (("other", "a", old), ("a", "other", new), ("other", "a", old)):
@@ -96,7 +95,7 @@ async def absent_value(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def garbled_once(trial: Trial, verdicts: Verdicts) -> None:
     """Two bad answers in a row, and three tries."""
-    await found(trial)
+    await trial.commission()
     for name in ("bad_checksum", "bad_stop", "truncated"):
         parameters = {"characters": 12} if name == "truncated" else {}
         trial.meters["a"].fault(name, True, times=2, **parameters)
@@ -115,7 +114,7 @@ async def garbled_once(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def bus_fault(trial: Trial, verdicts: Verdicts) -> None:
     """The error ends with what made it (C-46, C-56)."""
-    await found(trial)
+    await trial.commission()
     trial.network.line_fault("converter_gone", True)
     await trial.wait_s(100)
     act, st = leds(trial, trial.rt.now())
@@ -270,7 +269,7 @@ async def ftp_users(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def selected_meter(trial: Trial, verdicts: Verdicts) -> None:
     """Four read-outs, the third without an answer; what was sent last must be served."""
-    await found(trial)
+    await trial.commission()
     meter = trial.meters["moving"]
     kept: list[int | None] = []
     for number, is_on in enumerate((True, True, False, True)):

@@ -80,13 +80,6 @@ def flags_are(verdicts: Verdicts, seen: Seen, wanted: int, when: str) -> None:
     verdicts.equal("REG-M.9", f"{when}: flag bits 2 to 15", 0, flags >> 2, seen.evidence())
 
 
-async def start(trial: Trial) -> None:
-    """Find the meters, give them registers, read them."""
-    await trial.appliance.scan()
-    await trial.appliance.allocate()
-    await trial.appliance.readout()
-
-
 @case(
     "flags/silence-and-recovery",
     "A meter that falls silent has both flags, keeps its values and its time, and recovers",
@@ -95,7 +88,7 @@ async def start(trial: Trial) -> None:
 )
 async def silence(trial: Trial, verdicts: Verdicts) -> None:
     """Rows 2 and 3 of the truth table, and row 2 again."""
-    await start(trial)
+    await trial.commission()
     before = await Seen.at(trial, 10)
     flags_are(verdicts, before, 0, "after a good read-out")
     verdicts.check(
@@ -143,7 +136,7 @@ def _now(trial: Trial) -> int:
 )
 async def never_tried(trial: Trial, verdicts: Verdicts) -> None:
     """Row 1 and 13: after a restart, while the first meter keeps the pass busy."""
-    await start(trial)
+    await trial.commission()
     await trial.appliance.save()
     trial.meters["a"].power(False)
     trial.appliance.reboot()
@@ -180,7 +173,7 @@ async def never_tried(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def page_lost(trial: Trial, verdicts: Verdicts) -> None:
     """Row 4 of the truth table."""
-    await start(trial)
+    await trial.commission()
     before = await Seen.at(trial, 10)
     flags_are(verdicts, before, 0, "after all pages")
     registers = await trial.registers(last=319)
@@ -231,7 +224,7 @@ def _record(dib: str, vib: str, coding: str, value: Any, **expect: Any) -> dict[
 )
 async def not_a_number(trial: Trial, verdicts: Verdicts) -> None:
     """Row 5 of the truth table."""
-    await start(trial)
+    await trial.commission()
     before = await Seen.at(trial, 10)
     trial.meters["real"].fault("not_a_number", True, record=0)
     await trial.appliance.readout()
@@ -252,7 +245,7 @@ async def not_a_number(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def application_error(trial: Trial, verdicts: Verdicts) -> None:
     """Row 3: CI 70 is an answer and no reading."""
-    await start(trial)
+    await trial.commission()
     trial.meters["a"].fault("application_error", True)
     await trial.appliance.readout()
     flags_are(verdicts, await Seen.at(trial, 10), 3, "after an application error")
@@ -269,7 +262,7 @@ async def application_error(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def another_header(trial: Trial, verdicts: Verdicts) -> None:
     """Row 3 and C-63: it is still selected by its address, and says another version."""
-    await start(trial)
+    await trial.commission()
     trial.meters["a"].fault("header", True, version=99)
     await trial.appliance.readout()
     register = next(
@@ -299,7 +292,7 @@ async def another_header(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def cut_list(trial: Trial, verdicts: Verdicts) -> None:
     """Row 7: the meter sends 30 values, the factory setting takes 25 (C-71)."""
-    await start(trial)
+    await trial.commission()
     seen = await Seen.at(trial, 10)
     flags_are(verdicts, seen, 0, "after a cut read-out")
     registers = await trial.registers(last=400)
@@ -315,7 +308,7 @@ async def cut_list(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def delayed(trial: Trial, verdicts: Verdicts) -> None:
     """Row 10 of the truth table."""
-    await start(trial)
+    await trial.commission()
     before = await Seen.at(trial, 10)
     async with trial.rt.nursery() as nursery:
         # Five empty addresses, two probes of half a second each: several seconds of search.
@@ -334,7 +327,7 @@ async def delayed(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def times(trial: Trial, verdicts: Verdicts) -> None:
     """C-58 on the two meters of the worked examples: 2026-11-20 11:58 is 6B0035C8."""
-    await start(trial)
+    await trial.commission()
     a, b = await Seen.at(trial, 10), await Seen.at(trial, 50)
     for number in (1, 2, 3):
         for requirement in ("REG-V.6", "MET-11.1"):
@@ -354,7 +347,7 @@ async def times(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def times_shown(trial: Trial, verdicts: Verdicts) -> None:
     """The fourth entry of meter A is then the time itself, in UTC."""
-    await start(trial)
+    await trial.commission()
     a = await Seen.at(trial, 10)
     verdicts.equal("MET-11.3", "fourth value", (0, 0, 0x6B00, 0x35C8), a.value(4))
     verdicts.equal("MET-11.3", "its unit", 25, a.entry(4)[7])

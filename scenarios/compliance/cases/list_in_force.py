@@ -29,13 +29,6 @@ BIG: Final = (
 )  # fmt: skip
 
 
-async def found(trial: Trial) -> None:
-    """Find the meters, give them registers, read them."""
-    await trial.appliance.scan()
-    await trial.appliance.allocate()
-    await trial.appliance.readout()
-
-
 async def restarted(trial: Trial) -> None:
     """Restart the device and wait for its first pass."""
     trial.appliance.reboot()
@@ -71,7 +64,7 @@ async def words_of_refusal(trial: Trial) -> str | None:
 )
 async def long_meter(trial: Trial, verdicts: Verdicts) -> None:
     """30 values, so the second meter begins at 10 + 31 x 10."""
-    await found(trial)
+    await trial.commission()
     verdicts.equal("MET-15", "what did not fit", [], await trial.appliance.allocate())
     wanted = list(range(0, 350, 10))
     verdicts.equal("MET-15", "entries", wanted, await entries(trial, 399))
@@ -88,7 +81,7 @@ async def long_meter(trial: Trial, verdicts: Verdicts) -> None:
 async def one_meter(trial: Trial, verdicts: Verdicts) -> None:
     """The lowest gap that fits, be it to the last register (C-67)."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     first, second = (view.handle for view in door.meters())
     both = [0, 10, 20, 30, 40, 50, 60, 70]
     verdicts.equal("MET-15", "entries", both, await entries(trial))
@@ -120,7 +113,7 @@ async def one_meter(trial: Trial, verdicts: Verdicts) -> None:
 async def twice(trial: Trial, verdicts: Verdicts) -> None:
     """Two values of one meter, a value and a meter, and one that is switched off (C-53, C-67)."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     first, second = (view.handle for view in door.meters())
     for what, handle, number, register in (
         ("two values of a meter", first, 1, "20"),
@@ -149,7 +142,7 @@ async def twice(trial: Trial, verdicts: Verdicts) -> None:
 async def overlap_float_only(trial: Trial, verdicts: Verdicts) -> None:
     """A value at 24 lies inside a meter's entry from 20 on."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     first, second = (view.handle for view in door.meters())
     door.set_value(first, 0, "register", "104")
     await door.save()
@@ -177,7 +170,7 @@ async def overlap_float_only(trial: Trial, verdicts: Verdicts) -> None:
 async def activity_kept(trial: Trial, verdicts: Verdicts) -> None:
     """One value off leaves its meter and the others; a meter off takes all."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     for requirement, number, is_on, wanted in (
         ("REG-00.1", 1, False, [0, 10, 20, 40]),
         ("REG-00.1", 0, False, [0, 10, 40]),
@@ -223,7 +216,7 @@ async def inactive_meter(trial: Trial, verdicts: Verdicts) -> None:
 async def labels_kept(trial: Trial, verdicts: Verdicts) -> None:
     """Of a meter and of its values, blanks at the ends and all (MET-12); m³ is in the file."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     labels = (" !$%&/()=?+,.*-_:", "  both ends  ", "A&B && no", "z" * 50)
     handle = door.meters()[0].handle
     door.set_meter(handle, "user", labels[0])
@@ -252,7 +245,7 @@ async def labels_kept(trial: Trial, verdicts: Verdicts) -> None:
 async def cycles_kept(trial: Trial, verdicts: Verdicts) -> None:
     """Requests to the meters at 5 and 9 in an hour, before and behind a restart."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     first = door.meters()[0].handle
     for cycle, wanted in (("1200", (3, 12)), ("100", (36, 12)), ("0", (12, 12))):
         door.set_meter(first, "readoutcycle", cycle)
@@ -289,7 +282,7 @@ async def cycles_kept(trial: Trial, verdicts: Verdicts) -> None:
 async def letters(trial: Trial, verdicts: Verdicts) -> None:
     """E before the asterisk before the exclamation mark (C-47); Link 0 is shown as 0 (Fig. 6)."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     verdicts.equal("MET-01.4", "Link of a meter without primary address", "0", rows(trial)[0].link)
     trial.meters["a"].power(False)
     await door.readout()
@@ -312,7 +305,7 @@ async def letters(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def limited_by_pages(trial: Trial, verdicts: Verdicts) -> None:
     """Row 7 of the truth table."""
-    await found(trial)
+    await trial.commission()
     verdicts.equal("MET-02.2", "S of the meter", "*", rows(trial)[0].status)
     flags = (await Seen.at(trial, 10)).flags
     for requirement in ("REG-M.7", "REG-M.8"):
@@ -350,7 +343,7 @@ def _set_by_hand(trial: Trial) -> list[dict[str, Any]]:
 async def known_untouched(trial: Trial, verdicts: Verdicts) -> None:
     """Primary, secondary and allocating scans over a list with settings of a person."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     first, second = (view.handle for view in door.meters())
     door.set_meter(first, "register", "500")
     door.set_meter(first, "user", "kept")
@@ -394,7 +387,7 @@ async def known_untouched(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def cycle_untouched(trial: Trial, verdicts: Verdicts) -> None:
     """The scan falls into the middle of the 900 s."""
-    await found(trial)
+    await trial.commission()
     await trial.wait_s(950)
     last = spans(trial, "gateway.readout")[-1][0]
     await trial.wait_s(400)
@@ -513,7 +506,7 @@ async def _head(trial: Trial, unit: int) -> tuple[int, ...]:
 async def units_kept(trial: Trial, verdicts: Verdicts) -> None:
     """C-11: each unit has the gateway's block, as fresh as that of the gateway's own unit."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     for wait in (0, 100, 100):
         await trial.wait_s(wait)
         await door.readout()
@@ -597,7 +590,7 @@ async def last_unit(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def red(trial: Trial, verdicts: Verdicts) -> None:
     """C-56; read-outs go on, and ACT stays off while ST is red."""
-    await found(trial)
+    await trial.commission()
     good = {path: trial.storage.read(path) for path in (_LIST, "app/chip.ini")}
     for path, text in good.items():
         if trial.storage.exists(f"{path}.bak"):
@@ -624,7 +617,7 @@ async def red(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def led_of_a_save(trial: Trial, verdicts: Verdicts) -> None:
     """Manual 3.3: initialising; the colour comes and goes."""
-    await found(trial)
+    await trial.commission()
     await trial.wait_s(10)
     began = trial.rt.now()
     trial.appliance.set_key("MODBUS_SWAP", "1")

@@ -48,13 +48,6 @@ def refused(action: Callable[[], Any]) -> str | None:
     return None
 
 
-async def found(trial: Trial) -> None:
-    """Find the meters, give them registers, and have them read."""
-    await trial.appliance.scan()
-    await trial.appliance.allocate()
-    await trial.appliance.readout()
-
-
 @case(
     "meter-tab/columns",
     "The rows of two meters in the columns and forms of the manual",
@@ -63,7 +56,7 @@ async def found(trial: Trial) -> None:
 )
 async def columns(trial: Trial, verdicts: Verdicts) -> None:
     """Fig. 6: meter A of the worked examples, row by row, and what was not read yet."""
-    await found(trial)
+    await trial.commission()
     meter, energy, temperature, volume = rows(trial)[:4]
     verdicts.equal("MET-01.3", "MAN", "LUG", meter.manufacturer, row_evidence(meter))
     verdicts.equal("MET-01.4", "Link", "5", meter.link, row_evidence(meter))
@@ -95,7 +88,7 @@ async def letters(trial: Trial, verdicts: Verdicts) -> None:
     def status() -> list[str]:
         return [row.status for row in rows(trial)[:3]]
 
-    await found(trial)
+    await trial.commission()
     verdicts.equal("MET-02.2", "S of a limited meter", ["*", "", ""], status())
     handle = trial.appliance.meters()[0].handle
     trial.appliance.set_value(handle, 1, "user", "cellar")
@@ -119,7 +112,7 @@ async def letters(trial: Trial, verdicts: Verdicts) -> None:
 async def edits_need_save(trial: Trial, verdicts: Verdicts) -> None:
     """A label, a register, a setting and a deletion, before and after a Save, and a restart."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     first, second = (view.handle for view in door.meters())
     files = trial.storage.read(_LIST), trial.storage.read("app/chip.ini")
 
@@ -167,7 +160,7 @@ async def edits_need_save(trial: Trial, verdicts: Verdicts) -> None:
 async def active(trial: Trial, verdicts: Verdicts) -> None:
     """Each on the page and, behind a Save, in the registers."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     handle = door.meters()[0].handle
 
     async def saved(requirement: str, what: str, on: list[int]) -> None:
@@ -198,7 +191,7 @@ async def active(trial: Trial, verdicts: Verdicts) -> None:
 async def labels(trial: Trial, verdicts: Verdicts) -> None:
     """Every character of ASCII and some beyond, one by one (C-27)."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     handle = door.meters()[0].handle
     valid = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code).isalnum())
     valid += " !$%&/()=?+,.*-_:"
@@ -231,7 +224,7 @@ async def labels(trial: Trial, verdicts: Verdicts) -> None:
 async def register_twice(trial: Trial, verdicts: Verdicts) -> None:
     """The message names the register; the list in force and its file stay."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     first, second = (view.handle for view in door.meters())
     before = trial.storage.read(_LIST)
     for requirement, register in (("MET-13", "10"), ("MET-14.1", "105")):
@@ -299,7 +292,7 @@ _DESCRIBED: Final = (
 
 def _description(name: str, flags: int, text: str, *ids: str) -> None:
     async def procedure(trial: Trial, verdicts: Verdicts) -> None:
-        await found(trial)
+        await trial.commission()
         trial.appliance.set_key("MUC_METERDESCRIPTION_ENABLEFLAGS", str(flags))
         await trial.appliance.save()
         row = rows(trial)[1]
@@ -386,7 +379,7 @@ async def smaller(trial: Trial, verdicts: Verdicts) -> None:
     """None, Standard, Extended and Extended with raw data, in the order of their sizes."""
     report = await trial.appliance.scan()
     verdicts.equal("MET-17.1", "message of a scan that fits", "", report.message)
-    await found(trial)
+    await trial.commission()
     sizes = []
     for flags in (0, 1, 7, 11):
         trial.appliance.set_key("MUC_METERDESCRIPTION_ENABLEFLAGS", str(flags))

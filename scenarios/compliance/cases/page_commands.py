@@ -10,7 +10,7 @@ from gateway.device.edits import EditError
 from gateway.device.rows import COLUMNS
 from scenarios.compliance.arrangement import WORKED_EXAMPLES, Arrangement
 from scenarios.compliance.cases.device_state import PRIMARY
-from scenarios.compliance.cases.meter_tab import found, refused, row_evidence, rows
+from scenarios.compliance.cases.meter_tab import refused, row_evidence, rows
 from scenarios.compliance.registry import case
 from scenarios.compliance.verdicts import register_evidence
 
@@ -34,7 +34,7 @@ _HEADS: Final = (
 )
 async def column_order(trial: Trial, verdicts: Verdicts) -> None:
     """Fig. 6; meter A of the worked examples and its first value, column by column."""
-    await found(trial)
+    await trial.commission()
     verdicts.equal("MET-01.1", "heads", list(_HEADS), list(COLUMNS.values()))
     meter, energy = rows(trial)[:2]
     wanted = ["M-Bus", "", "66600106", "LUG", "Heat (outlet)", "2", "5", "", "", "", "0", "", "",
@@ -61,7 +61,7 @@ _VALUE_TEXTS: Final = {"scale": "1e6", "unit": "kg", "description": "Mass"}
 async def writable(trial: Trial, verdicts: Verdicts) -> None:
     """Each element of the list that has a column, on the row of the meter and of a value."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     before = [astuple(row) for row in rows(trial)]
     handle = door.meters()[0].handle
     for name, text in _METER_TEXTS.items():
@@ -93,7 +93,7 @@ async def writable(trial: Trial, verdicts: Verdicts) -> None:
 async def single_value(trial: Trial, verdicts: Verdicts) -> None:
     """Each value of both meters; then a Save and a restart."""
     door = trial.appliance
-    await found(trial)
+    await trial.commission()
     counts = [len(view.entry.values) for view in door.meters()]
     for view in door.meters():
         for number in range(len(view.entry.values)):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scenarios.compliance.arrangement import CLOCK, WORKED_EXAMPLES, Arrangement
 from scenarios.compliance.cases.device_state import PRIMARY
-from scenarios.compliance.cases.flags import FLAGS, Seen, flags_are, start
+from scenarios.compliance.cases.flags import FLAGS, Seen, flags_are
 from scenarios.compliance.cases.record_data import entry, integer_of, literal
 from scenarios.compliance.registry import case
 
@@ -40,7 +40,7 @@ GARBAGE: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 )
 async def garbage(trial: Trial, verdicts: Verdicts) -> None:
     """Every fault in turn, and a good read-out between them."""
-    await start(trial)
+    await trial.commission()
     for name, parameters in GARBAGE:
         await trial.wait_s(20)
         before = await Seen.at(trial, 10)
@@ -125,7 +125,7 @@ async def what_counts(trial: Trial, verdicts: Verdicts) -> None:
 )  # fmt: skip
 async def pages_tried_again(trial: Trial, verdicts: Verdicts) -> None:
     """Two lost answers to the request for page 2, and three tries (C-39)."""
-    await start(trial)
+    await trial.commission()
     trial.meters["big"].fault("drop_page", True, page=2, times=2)
     await trial.appliance.readout()
     seen = await Seen.at(trial, 10)
@@ -144,7 +144,7 @@ async def pages_tried_again(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def times(trial: Trial, verdicts: Verdicts) -> None:
     """The gateway's own time is that of the end of the pass (C-05), which a silent meter delays."""
-    await start(trial)
+    await trial.commission()
     trial.meters["b"].power(False)
     for moment in (CLOCK + 1000, 2**31 - 5, 2**31 + 100, 4_102_444_800):
         trial.appliance.set_time(moment)
@@ -172,7 +172,7 @@ async def times(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def number_with_letters(trial: Trial, verdicts: Verdicts) -> None:
     """C-15: only decimal numbers are allowed; the meter is read all the same."""
-    await start(trial)
+    await trial.commission()
     for address, wanted in ((10, (0, 0)), (50, (0, 10))):
         words = await entry(trial, address) or (-1,) * 10
         verdicts.equal("REG-M.1", f"number of the meter at {address}", wanted, words[:2])

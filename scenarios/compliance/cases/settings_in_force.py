@@ -29,13 +29,6 @@ SELECT_LAST: Final = "68 0B 0B 68 73 FD 52 06 01 60 66 A7 32 02 04 6E 16"
 GET1_A: Final = "68 05 05 68 73 05 51 7F 7E C6 16"
 
 
-async def found(trial: Trial) -> None:
-    """Find the meters, give them registers, read them."""
-    await trial.appliance.scan()
-    await trial.appliance.allocate()
-    await trial.appliance.readout()
-
-
 async def saved(trial: Trial, **settings: str | int) -> None:
     """Change settings on the page and save them."""
     for name, value in settings.items():
@@ -85,7 +78,7 @@ async def baud_rate(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def time_outs(trial: Trial, verdicts: Verdicts) -> None:
     """A silent meter, then one whose answer stops after nine characters."""
-    await found(trial)
+    await trial.commission()
     trial.meters["a"].fault("silent", True)
     for limit in (500, 1500, 300):
         await saved(trial, MBUS_TIMEOUT=limit)
@@ -122,7 +115,7 @@ async def time_outs(trial: Trial, verdicts: Verdicts) -> None:
 async def full_time_out(trial: Trial, verdicts: Verdicts) -> None:
     """42 characters of 300 Bd last 1540 ms; the answer begins 1000 ms behind the request (C-70)."""
     await saved(trial, MBUS_TIMEOUT=2000)
-    await found(trial)
+    await trial.commission()
     for limit, flags in ((1700, 0), (1400, 3), (1560, 0), (1500, 3)):
         await saved(trial, MBUS_FULLTIMEOUT=limit)
         await trial.appliance.readout()
@@ -138,7 +131,7 @@ async def full_time_out(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def bus_off(trial: Trial, verdicts: Verdicts) -> None:
     """Row 9 of the truth table, for every meter, and back again."""
-    await found(trial)
+    await trial.commission()
     await saved(trial, MBUS_ENABLE=0)
     since = len(trial.frames)
     await trial.appliance.readout()
@@ -167,7 +160,7 @@ async def bus_off(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def interval(trial: Trial, verdicts: Verdicts) -> None:
     """From 900 s to 60 s, and back to 300 s."""
-    await found(trial)
+    await trial.commission()
     await trial.wait_s(10)
     for seconds in (60, 300):
         await saved(trial, METER_TIME=seconds)
@@ -185,7 +178,7 @@ async def interval(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def silent_meter(trial: Trial, verdicts: Verdicts) -> None:
     """By the default interval; a commanded read-out asks every meter (MET-04)."""
-    await found(trial)
+    await trial.commission()
     trial.meters["b"].power(False)
     began = trial.rt.now()
     await trial.wait_s(3700)
@@ -213,7 +206,7 @@ async def silent_meter(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def without_reset(trial: Trial, verdicts: Verdicts) -> None:
     """MBUS_RESETDISABLE wins over the mode (C-18); the bit toggles from read-out to read-out."""
-    await found(trial)
+    await trial.commission()
     sent = [await one_readout(trial) for _ in range(3)]
     first = sent[0][0] if sent[0] else ""
     other = REQ0_A if first == REQ1_A else REQ1_A
@@ -234,7 +227,7 @@ async def without_reset(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def get_all(trial: Trial, verdicts: Verdicts) -> None:
     """1 + MBUS_MAXRETRY sends of each (worked examples 10)."""
-    await found(trial)
+    await trial.commission()
     await trial.appliance.readout()
     trial.meters["a"].power(False)
     sent = await one_readout(trial)
@@ -261,7 +254,7 @@ async def get_all(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def selection(trial: Trial, verdicts: Verdicts) -> None:
     """Some meters insist on 73 (worked examples 10)."""
-    await found(trial)
+    await trial.commission()
     trial.meters["a"].power(False)
     sent = await one_readout(trial)
     for requirement in ("CFG-11", "CFG-15.1"):
@@ -276,7 +269,7 @@ async def selection(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def reset(trial: Trial, verdicts: Verdicts) -> None:
     """One send of SND_NKE and application reset, E5 optional (worked examples 10)."""
-    await found(trial)
+    await trial.commission()
     trial.meters["a"].power(False)
     for requirement, mode, wanted in (
         ("CFG-15.2", 0, ["10 40 05 45 16"]),

@@ -9,7 +9,7 @@ from gateway.device.edits import EditError
 from gateway.device.keys import Tab
 from scenarios.compliance.arrangement import MODBUS, WORKED_EXAMPLES, Arrangement
 from scenarios.compliance.cases.device_state import PRIMARY
-from scenarios.compliance.cases.meter_tab import COLUMNS, found, refused
+from scenarios.compliance.cases.meter_tab import COLUMNS, refused
 from scenarios.compliance.registry import case
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ async def transparent_port(trial: Trial, verdicts: Verdicts) -> None:
 )
 async def printed(trial: Trial, verdicts: Verdicts) -> None:
     """Fig. 14: meter B has a text among its values."""
-    await found(trial)
+    await trial.commission()
     rows = trial.appliance.printed_rows()
     verdicts.equal("PRINT-01.3", "columns", len(COLUMNS), len(astuple(rows[0])))
     serials = [row.serial for row in rows if row.serial]

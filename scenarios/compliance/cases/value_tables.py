@@ -31,12 +31,6 @@ CONFIG: Final[dict[str, str | int]] = {
 }
 
 
-async def _found(trial: Trial) -> None:
-    await trial.appliance.scan()
-    await trial.appliance.allocate()
-    await trial.appliance.readout()
-
-
 # --- Media ----------------------------------------------------------------------------------------
 
 _ENERGY: Final = {
@@ -47,7 +41,7 @@ _ENERGY: Final = {
 
 def _media(name: str, media: Sequence[int]) -> None:
     async def procedure(trial: Trial, verdicts: Verdicts) -> None:
-        await _found(trial)
+        await trial.commission()
         shown = [placed.row for placed in trial.appliance.page_list().rows]
         labels = [row.medium for row in shown if row.serial]
         served = await trial.registers(last=20 * len(media) + 9)
@@ -217,7 +211,7 @@ def _types(name: str, table: str) -> None:
     )  # fmt: skip
 
     async def procedure(trial: Trial, verdicts: Verdicts) -> None:
-        await _found(trial)
+        await trial.commission()
         await _judge_types(trial, verdicts, ("REG-TYP", "REG-UNIT", "REG-CUST.1"))
 
     config = {**CONFIG, "MBUS_MAXPRIMARYADDRESS": len(groups)}
@@ -291,7 +285,7 @@ _types("second-extension", SECOND_EXTENSION_TABLE)
 )  # fmt: skip
 async def custom(trial: Trial, verdicts: Verdicts) -> None:
     """VIF 7C: a length and characters, last one first (MBDOC48)."""
-    await _found(trial)
+    await trial.commission()
     shown = [placed.row for placed in trial.appliance.page_list().rows]
     verdicts.check(
         "REG-CUST.2", "Foo" in shown[1].description,
