@@ -330,13 +330,18 @@ def _put(folder: Path | None, name: str, text: str) -> None:
 
 
 def _mutants(count: int, seed: int, workers: int, out: Path | None) -> None:
+    fates: list[self_test.Fate] = []
     with _bar() as progress:
         task = progress.add_task("mutants", total=count)
-        found = self_test.run_mutants(
-            count, seed, workers=workers, progress=lambda _one: progress.advance(task)
-        )
-    _put(out, "mutants.csv", self_test.mutants_to_csv(found))
-    for line in self_test.mutant_table(found):
+
+        def told(fate: self_test.Fate) -> None:
+            # Hundreds take an hour on a busy machine: what is known stays when they are stopped.
+            fates.append(fate)
+            _put(out, "mutants.csv", self_test.mutants_to_csv(fates))
+            progress.advance(task)
+
+        self_test.run_mutants(count, seed, workers=workers, progress=told)
+    for line in self_test.mutant_table(fates):
         typer.echo(line)
     raise typer.Exit(0)
 
